@@ -1,0 +1,1 @@
+"""The appliance: configuration, custody, engine, pipeline, daemon and command line."""

@@ -1,0 +1,1 @@
+"""site.yaml: models, source positions, validation, shipped data."""

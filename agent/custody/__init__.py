@@ -1,0 +1,1 @@
+"""The durable record from acceptance to retirement; all SQL is here."""

@@ -1,0 +1,1 @@
+"""The running appliance: one task group, control socket, signals."""

@@ -1,0 +1,1 @@
+"""A stand-in PACS, an appliance and a partner on loopback."""

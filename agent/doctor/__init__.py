@@ -1,0 +1,1 @@
+"""Self-checks with a named result and a fix for each."""

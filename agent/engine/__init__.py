@@ -1,0 +1,1 @@
+"""The thin port to DBOS: durable workflows whose state is disposable."""

@@ -1,0 +1,1 @@
+"""Firmware profile to model sessions; the one door to onnxruntime."""

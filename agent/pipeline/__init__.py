@@ -1,0 +1,1 @@
+"""One module a workflow: what happens to an exchange, step by step."""

@@ -1,0 +1,1 @@
+"""Which route takes a study, under which profile."""

@@ -1,0 +1,1 @@
+"""Wires, files, keys and receipts: everything that moves or attests a study."""

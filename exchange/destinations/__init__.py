@@ -1,0 +1,1 @@
+"""Delivery of frozen bytes: folder, C-STORE, STOW-RS."""

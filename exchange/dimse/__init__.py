@@ -1,0 +1,1 @@
+"""DICOM over TCP: sockets, TLS, association parameters."""

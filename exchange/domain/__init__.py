@@ -1,0 +1,1 @@
+"""Domain types, the Stage protocol and the error tree; standard library only."""

@@ -1,0 +1,35 @@
+"""The published reason codes: why an instance or an exchange is held or failed.
+
+The list is a contract (`lockgate clean --report`, holds, receipts): a code is never renamed, only added.
+"""
+
+from enum import StrEnum
+
+
+class ReasonCode(StrEnum):
+    """Why something was held or failed. The text never carries a value from the study."""
+
+    NOT_DICOM = "not-dicom"
+    DICOMDIR = "dicomdir"
+    TRUNCATED = "truncated"
+    NO_FILE_META = "no-file-meta"
+    MISSING_UID = "missing-uid"
+    GROUP_0000 = "group-0000"
+    LIMIT_EXCEEDED = "limit-exceeded"
+    UID_CONFLICT = "uid-conflict"
+    TRANSFER_SYNTAX = "transfer-syntax"
+    UNDECODABLE_PIXELS = "undecodable-pixels"
+    VIDEO = "video"
+    STRUCTURED_CONTENT = "structured-content"
+    ENCAPSULATED_DOCUMENT = "encapsulated-document"
+    COMPLEX_GRAPHICS = "complex-graphics"
+    PROOF_IDENTIFIER = "proof-identifier"
+    PROOF_TEXT = "proof-text"
+    PROOF_IOD = "proof-iod"
+    POLICY = "policy"
+    INTERNAL = "internal"
+    # Of an exchange, in the daemon only.
+    UNROUTED = "unrouted"
+    QUALITY = "quality"
+    DELIVERY = "delivery"
+    POISON = "poison"

@@ -1,0 +1,91 @@
+"""Deliveries: one exchange to one destination, with a state per SOP instance."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol
+
+
+class InstanceState(StrEnum):
+    """State of one instance in one delivery. `UNKNOWN`: sent, no answer came; it may have landed."""
+
+    PENDING = "pending"
+    SENT = "sent"  # the peer confirmed it
+    WARNING = "warning"  # the peer took it with a warning (0xB000, 0xB006, 0xB007, …)
+    REFUSED = "refused"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingInstance:
+    """One frozen, de-identified file to be sent. `path` is a Part 10 file; its bytes never change."""
+
+    path: Path
+    sop_class_uid: str
+    sop_instance_uid: str
+    study_instance_uid: str
+    series_instance_uid: str
+    transfer_syntax_uid: str
+    sha256: str  # over the data set bytes after the file meta
+    byte_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceOutcome:
+    """What the peer said of one instance.
+
+    Attributes:
+        status: Protocol status as text (`0x0000`, `200`), "" when none came.
+        detail: PHI-free explanation for a person.
+    """
+
+    sop_instance_uid: str
+    state: InstanceState
+    status: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryReport:
+    """What one attempt achieved.
+
+    Attributes:
+        outcomes: One per instance that was tried in this attempt.
+        reachable: False when the peer could not be reached at all.
+        error: PHI-free reason why the attempt ended early, "" when it did not.
+        transport: Facts for the receipt: `tls` version and cipher, `peerSpkiSha256`, …
+    """
+
+    outcomes: tuple[InstanceOutcome, ...]
+    reachable: bool
+    error: str = ""
+    transport: dict[str, str] = field(default_factory=dict)
+
+
+class Destination(Protocol):
+    """A place that frozen instances are delivered to."""
+
+    protocol: str  # folder | dimse | stow
+
+    def send(
+        self, instances: Sequence[OutgoingInstance], on_outcome: Callable[[InstanceOutcome], None]
+    ) -> DeliveryReport:
+        """Send these instances, telling each outcome as soon as it is known (it is made durable there).
+
+        Never raises for what a peer does: silence, refusal and resets are outcomes. Blocking; run in a
+        thread.
+        """
+
+    def probe(self, timeout_seconds: float) -> str:
+        """Ask the peer whether it is there (C-ECHO, HTTP OPTIONS, writable folder).
+
+        Returns:
+            What answered, for a person.
+
+        Raises:
+            DeliveryError: It is not, and why.
+        """
+
+    def put_receipt(self, study_instance_uid: str, name: str, bundle: bytes) -> bool:
+        """Leave a receipt beside the study where the protocol can carry one; False where it cannot."""

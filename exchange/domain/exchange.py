@@ -1,0 +1,70 @@
+"""Exchanges: one study on one route, the unit of policy, hold, retry and receipt."""
+
+from enum import StrEnum
+
+
+class Direction(StrEnum):
+    """Which way a route looks from the hospital."""
+
+    OUTBOUND = "outbound"
+    INBOUND = "inbound"
+
+
+class ExchangeState(StrEnum):
+    """Where an exchange stands; custody is the only truth of it."""
+
+    OPEN = "open"  # instances still arrive
+    SETTLED = "settled"  # complete by evidence; waits for a workflow
+    PROCESSING = "processing"  # an attempt is running
+    HELD = "held"  # stopped for a person
+    DELIVERING = "delivering"  # frozen, R1 durable, deliveries under way
+    CLOSED = "closed"  # R3 written
+    REJECTED = "rejected"  # a person refused it; R3 written
+    RETIRED = "retired"  # spool deleted by retention
+
+
+class DeliveryState(StrEnum):
+    """Where a delivery stands."""
+
+    PENDING = "pending"
+    ACTIVE = "active"
+    WAITING = "waiting"  # backing off
+    FORWARDED = "forwarded"
+    REJECTED = "rejected"  # the peer refused at least one instance for good
+
+
+class HoldState(StrEnum):
+    """Whether a hold still stops its exchange."""
+
+    OPEN = "open"
+    DECIDED = "decided"
+
+
+class DecisionKind(StrEnum):
+    """What a person may decide about a hold."""
+
+    RELEASE = "release"
+    REDACT = "redact"
+    CORRECT = "correct"
+    REJECT = "reject"
+
+
+class Role(StrEnum):
+    """Roles that `people:` in the site file may give."""
+
+    TECHNOLOGIST = "technologist"
+    PRIVACY = "privacy"
+    ADMINISTRATOR = "administrator"
+
+
+class DecisionReason(StrEnum):
+    """Reason codes of a decision; the code goes on the partner edition, free text on the site edition only."""
+
+    REVIEWED_NO_IDENTITY = "reviewed-no-identity"
+    FALSE_ALARM = "false-alarm"
+    CLINICAL_URGENCY = "clinical-urgency"
+    WRONG_STUDY = "wrong-study"
+    WRONG_RECIPIENT = "wrong-recipient"
+    IDENTITY_PRESENT = "identity-present"
+    QUALITY_INSUFFICIENT = "quality-insufficient"
+    OTHER = "other"

@@ -1,0 +1,1 @@
+"""Acceptance of studies from the wire into the spool."""

@@ -1,0 +1,1 @@
+"""Signing keys and domain keys, behind one interface."""

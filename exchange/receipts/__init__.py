@@ -1,0 +1,1 @@
+"""Signed receipts: statement, envelope, bundle."""

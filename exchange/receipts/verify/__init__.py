@@ -1,0 +1,1 @@
+"""The verifier: cryptography and the standard library, nothing else."""

@@ -1,0 +1,1 @@
+"""Stages that remove identity from headers and pixels, and prove it; offline."""

@@ -1,0 +1,1 @@
+"""Keyed UIDs, date shifts, pseudonyms, harvested identifiers."""

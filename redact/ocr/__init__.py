@@ -1,0 +1,1 @@
+"""Text in frames: detection, recognition, gates."""

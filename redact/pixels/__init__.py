@@ -1,0 +1,1 @@
+"""Frames: decode, find text, fill, encode; everything else bit-identical."""

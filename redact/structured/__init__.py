@@ -1,0 +1,1 @@
+"""Objects whose identity sits in content: SR, documents, graphics."""

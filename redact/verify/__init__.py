@@ -1,0 +1,1 @@
+"""Proof: an independent re-read of the encoded output."""

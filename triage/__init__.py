@@ -1,0 +1,1 @@
+"""Stages that check quality and protocol; offline."""

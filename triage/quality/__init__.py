@@ -1,0 +1,1 @@
+"""Quality and protocol checks of a study."""
