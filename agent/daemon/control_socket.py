@@ -1,0 +1,69 @@
+"""The control socket: one HTTP/JSON interface over a UNIX socket, with the caller's local user attached.
+
+Who may connect is a matter of the socket's mode (0600, inside the state folder); who did connect is what the
+kernel says (SO_PEERCRED), and decisions record it beside the name that the person gave.
+"""
+
+import asyncio
+import os
+import pwd
+import socket
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import uvicorn
+from starlette.applications import Starlette
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+SOCKET_NAME = "control.sock"
+
+
+class PeerCredentialProtocol(H11Protocol):
+    """HTTP/1.1 over a UNIX socket; puts the caller's user name into the request's state."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Ask the kernel who connected (SO_PEERCRED: pid, uid, gid)."""
+        super().connection_made(transport)
+        connection = transport.get_extra_info("socket")
+        raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+        _pid, uid, _gid = struct.unpack("3i", raw)
+        self.app_state = {**self.app_state, "local_user": user_name(uid)}
+
+
+def user_name(uid: int) -> str:
+    """The account's name, or its number where it has none."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+class ControlServer(uvicorn.Server):
+    """uvicorn without its own signal handling: the daemon owns the signals."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals to the daemon."""
+        yield
+
+
+def control_server(app: Starlette) -> ControlServer:
+    """A server for `app`; give it `bind_control(...)` to serve on."""
+    return ControlServer(
+        uvicorn.Config(app, http=PeerCredentialProtocol, log_config=None, access_log=False, lifespan="off")
+    )
+
+
+def bind_control(state_folder: Path) -> socket.socket:
+    """Bind `<state>/control.sock` with mode 0600; the stale socket of a dead daemon is replaced."""
+    path = state_folder / SOCKET_NAME
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    previous = os.umask(0o177)
+    try:
+        listener.bind(str(path))
+    finally:
+        os.umask(previous)
+    return listener
