@@ -1,1 +1,1 @@
-"""Firmware profile to model sessions; the one door to onnxruntime."""
+"""Model files by digest, execution providers by firmware profile, and the one door to onnxruntime."""

@@ -1,1 +1,1 @@
-"""Signing keys and domain keys, behind one interface."""
+"""Signing keys and pseudonym-domain keys: one interface, file backend."""

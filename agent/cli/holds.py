@@ -1,0 +1,107 @@
+"""`lockgate holds list|show|release|reject`."""
+
+import getpass
+from typing import Annotated
+
+import typer
+
+from agent.cli.common import ConfigOption, JsonOption, print_json
+from exchange.domain.exchange import DecisionReason
+
+app = typer.Typer(
+    help="List, show, release and reject holds: exchanges stopped for a person.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    epilog="Example: lockgate holds release 9c2e --by 'A. Berg' --reason reviewed-no-identity",
+)
+
+HoldArgument = Annotated[str, typer.Argument(metavar="ID", help="The hold's id, or the start of it.")]
+ByOption = Annotated[
+    str | None, typer.Option(help="Your name as in the site file's `people:`; default: your login name.")
+]
+ReasonOption = Annotated[
+    DecisionReason, typer.Option(help="Reason code; it stands on the partner's receipt, too.")
+]
+TextOption = Annotated[str, typer.Option(help="In your words; on the site's receipt only.")]
+
+
+@app.command("list", epilog="Examples: lockgate holds list · lockgate holds list --all --json")
+def list_(
+    every: Annotated[bool, typer.Option("--all", help="Decided ones as well.")] = False,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List open holds, oldest first."""
+    from agent.cli.asking import Daemon, show_table
+
+    rows = Daemon(config).get("/holds", **({"all": "1"} if every else {}))
+    if as_json:
+        print_json(rows)
+        return
+    columns = {
+        "hold_id": "hold",
+        "exchange_id": "exchange",
+        "code": "code",
+        "stage": "stage",
+        "path": "where",
+        "detail": "what",
+        "opened_at": "since",
+        "state": "state",
+    }
+    show_table(columns, rows, "no open hold")
+
+
+@app.command(epilog="Example: lockgate holds show 9c2e")
+def show(hold: HoldArgument, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Show one hold."""
+    from agent.cli.asking import Daemon, show_facts
+
+    answer = Daemon(config).get(f"/holds/{hold}")
+    if as_json:
+        print_json(answer)
+        return
+    show_facts(answer)
+
+
+@app.command(epilog="Example: lockgate holds release 9c2e --by 'A. Berg' --reason false-alarm")
+def release(
+    hold: HoldArgument,
+    reason: ReasonOption,
+    by: ByOption = None,
+    text: TextOption = "",
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Let the exchange go on in spite of this hold; what was not proved needs the role `privacy`."""
+    _decide(
+        "release",
+        hold,
+        {"by": by or getpass.getuser(), "reason": reason.value, "text": text},
+        config,
+        as_json,
+    )
+
+
+@app.command(epilog="Example: lockgate holds reject 9c2e --by 'A. Berg' --reason wrong-study")
+def reject(
+    hold: HoldArgument,
+    reason: ReasonOption,
+    by: ByOption = None,
+    text: TextOption = "",
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """End the exchange: nothing of it leaves; its receipt says so."""
+    _decide(
+        "reject", hold, {"by": by or getpass.getuser(), "reason": reason.value, "text": text}, config, as_json
+    )
+
+
+def _decide(kind: str, hold: str, body: dict[str, str], config: ConfigOption, as_json: bool) -> None:
+    from agent.cli.asking import Daemon
+
+    answer = Daemon(config).post(f"/holds/{hold}/{kind}", body)
+    if as_json:
+        print_json(answer)
+    else:
+        print(f"exchange {answer['exchange_id']} is {answer['state']}")

@@ -1,0 +1,241 @@
+"""Instances and arrivals, and the exchange that each arrival joins."""
+
+import uuid
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from hashlib import sha256
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from agent.custody import schema
+from agent.custody.database import Database
+from agent.custody.records import Conflict, ExchangeRecord, IndexedArrival, Member
+from agent.custody.rows import columns, exchange_row, insert_new, record
+from exchange.domain.exchange import ExchangeState
+from exchange.domain.instance import Arrival
+
+_CHUNK = 500  # bound parameters per query: SQLite's oldest default limit is 999
+
+
+def source_of(arrival: Arrival) -> str:
+    """Who sent it, as far as known: the configured peer, else the AE title it gave, else its address."""
+    return arrival.peer or arrival.calling_ae or arrival.peer_address
+
+
+def exchange_group(item: IndexedArrival) -> str:
+    """The group whose open exchange an arrival joins: study, called AE and source.
+
+    A file whose study cannot be read is a group of its own, so that it holds up no other.
+    """
+    arrival = item.instance.arrival
+    study = item.study_instance_uid or f"unreadable/{item.instance.identity}"
+    state = sha256(b"lockgate-group-v1")
+    for part in (study, arrival.called_ae, source_of(arrival)):
+        encoded = part.encode("utf-8", "surrogateescape")
+        state.update(len(encoded).to_bytes(4, "big") + encoded)
+    return state.hexdigest()
+
+
+def record_arrivals(database: Database, items: Sequence[IndexedArrival], now: datetime) -> tuple[str, ...]:
+    """Take arrivals into custody, all in one transaction (one fsync).
+
+    Each joins the open exchange of its group, or opens one; if the group's last exchange is no longer open,
+    the new one says that it follows it, so that a late instance is never lost. Arrivals that are known
+    already are ignored: start-up hands in whatever it finds in the spool.
+
+    Returns:
+        The ids of the exchanges that gained an arrival, each once.
+
+    Raises:
+        CustodyError: The database cannot be used; nothing was recorded.
+    """
+
+    def work(connection: Connection) -> tuple[str, ...]:
+        touched: dict[str, None] = {}
+        fresh = set(_unknown(connection, [item.instance.arrival.arrival_id for item in items]))
+        for item in items:
+            if item.instance.arrival.arrival_id in fresh:
+                fresh.discard(item.instance.arrival.arrival_id)
+                touched[_record_one(connection, item, now)] = None
+        return tuple(touched)
+
+    return database.write(work)
+
+
+def unindexed(database: Database, arrival_ids: Iterable[str]) -> tuple[str, ...]:
+    """Those of these arrivals that custody does not know yet, in the order given."""
+    wanted = list(arrival_ids)
+    return database.read(lambda connection: _unknown(connection, wanted))
+
+
+def members(database: Database, exchange_id: str) -> tuple[Member, ...]:
+    """The instances of an exchange, in the order of their coming."""
+    return database.read(lambda connection: members_of(connection, exchange_id))
+
+
+def members_of(connection: Connection, exchange_id: str) -> tuple[Member, ...]:
+    """`members`, inside a transaction."""
+    query = (
+        sa.select(*columns(Member, schema.members, schema.instances, schema.arrivals))
+        .join(schema.instances, schema.instances.c.identity == schema.members.c.identity)
+        .join(schema.arrivals, schema.arrivals.c.arrival_id == schema.members.c.arrival_id)
+        .where(schema.members.c.exchange_id == exchange_id)
+        .order_by(schema.arrivals.c.received_at, schema.members.c.identity)
+    )
+    return tuple(record(Member, row) for row in connection.execute(query))
+
+
+def conflicts(database: Database, exchange_id: str) -> tuple[Conflict, ...]:
+    """SOP Instance UIDs of this exchange under which its group has brought different bytes, ever.
+
+    Earlier exchanges count: a late instance that contradicts what has left already is a conflict, too.
+    """
+
+    def work(connection: Connection) -> tuple[Conflict, ...]:
+        exchange = exchange_row(connection, exchange_id)
+        mine = {one.sop_instance_uid for one in members_of(connection, exchange_id)}
+        query = (
+            sa.select(schema.instances.c.sop_instance_uid, schema.instances.c.identity)
+            .join(schema.members, schema.members.c.identity == schema.instances.c.identity)
+            .join(schema.exchanges, schema.exchanges.c.exchange_id == schema.members.c.exchange_id)
+            .join(schema.arrivals, schema.arrivals.c.arrival_id == schema.members.c.arrival_id)
+            .where(schema.exchanges.c.exchange_group == exchange.exchange_group)
+            .order_by(schema.arrivals.c.received_at, schema.instances.c.identity)
+        )
+        seen: dict[str, dict[str, None]] = {}
+        for uid, identity in connection.execute(query):
+            if uid in mine:
+                seen.setdefault(uid, {})[identity] = None
+        return tuple(Conflict(uid, tuple(ids)) for uid, ids in sorted(seen.items()) if len(ids) > 1)
+
+    return database.read(work)
+
+
+def resend_of(database: Database, exchange_id: str) -> ExchangeRecord | None:
+    """The exchange that this one repeats: the one it follows, if that has every instance of this one.
+
+    The caller compares `instance_count` to tell a complete re-send from a part of one.
+    """
+
+    def work(connection: Connection) -> ExchangeRecord | None:
+        exchange = exchange_row(connection, exchange_id)
+        if exchange.follows is None:
+            return None
+        earlier = {one.identity for one in members_of(connection, exchange.follows)}
+        mine = {one.identity for one in members_of(connection, exchange_id)}
+        return exchange_row(connection, exchange.follows) if mine <= earlier else None
+
+    return database.read(work)
+
+
+def _unknown(connection: Connection, arrival_ids: Sequence[str]) -> tuple[str, ...]:
+    known: set[str] = set()
+    column = schema.arrivals.c.arrival_id
+    for start in range(0, len(arrival_ids), _CHUNK):
+        chunk = arrival_ids[start : start + _CHUNK]
+        known.update(connection.execute(sa.select(column).where(column.in_(chunk))).scalars())
+    return tuple(one for one in arrival_ids if one not in known)
+
+
+def _record_one(connection: Connection, item: IndexedArrival, now: datetime) -> str:
+    spooled, arrival = item.instance, item.instance.arrival
+    _record_instance(connection, item, now)
+    group = exchange_group(item)
+    connection.execute(
+        sa.insert(schema.arrivals).values(
+            arrival_id=arrival.arrival_id,
+            identity=spooled.identity,
+            protocol=arrival.protocol,
+            called_ae=arrival.called_ae,
+            calling_ae=arrival.calling_ae,
+            peer=arrival.peer,
+            peer_address=arrival.peer_address,
+            peer_certificate_sha256=arrival.peer_certificate_sha256,
+            received_at=arrival.received_at,
+            exchange_group=group,
+        )
+    )
+    exchange_id = _open_exchange(connection, group) or _begin_exchange(connection, item, group, now)
+    joined = insert_new(
+        connection,
+        schema.members,
+        [{"exchange_id": exchange_id, "identity": spooled.identity, "arrival_id": arrival.arrival_id}],
+    )
+    _count(connection, exchange_id, joined, spooled.byte_count * joined, now)
+    return exchange_id
+
+
+def _record_instance(connection: Connection, item: IndexedArrival, now: datetime) -> None:
+    spooled = item.instance
+    row = {
+        "identity": spooled.identity,
+        "sop_class_uid": spooled.sop_class_uid,
+        "sop_instance_uid": spooled.sop_instance_uid,
+        "transfer_syntax_uid": spooled.transfer_syntax_uid,
+        "byte_count": spooled.byte_count,
+        "study_instance_uid": item.study_instance_uid,
+        "series_instance_uid": item.series_instance_uid,
+        "modality": item.modality,
+        "patient_key": item.patient_key,
+        "indexed_at": now,
+        "unreadable_code": item.unreadable_code,
+    }
+    if insert_new(connection, schema.instances, [row]):
+        return
+    # The same bytes are back after retention had deleted them: they are in the spool again.
+    table = schema.instances
+    connection.execute(
+        sa.update(table)
+        .where(table.c.identity == spooled.identity, table.c.deleted_at.is_not(None))
+        .values(deleted_at=None, indexed_at=now)
+    )
+
+
+def _open_exchange(connection: Connection, group: str) -> str | None:
+    table = schema.exchanges
+    query = sa.select(table.c.exchange_id).where(
+        table.c.exchange_group == group, table.c.state == ExchangeState.OPEN
+    )
+    return connection.execute(query).scalar_one_or_none()
+
+
+def _begin_exchange(connection: Connection, item: IndexedArrival, group: str, now: datetime) -> str:
+    table, arrival = schema.exchanges, item.instance.arrival
+    latest = (
+        sa.select(table.c.exchange_id)
+        .where(table.c.exchange_group == group)
+        .order_by(table.c.created_at.desc(), table.c.exchange_id.desc())
+        .limit(1)
+    )
+    exchange_id = uuid.uuid4().hex
+    connection.execute(
+        sa.insert(table).values(
+            exchange_id=exchange_id,
+            exchange_group=group,
+            study_instance_uid=item.study_instance_uid,
+            called_ae=arrival.called_ae,
+            calling_ae=arrival.calling_ae,
+            peer=arrival.peer,
+            source=source_of(arrival),
+            state=ExchangeState.OPEN,
+            created_at=now,
+            last_arrival_at=now,
+            follows=connection.execute(latest).scalar_one_or_none(),
+        )
+    )
+    return exchange_id
+
+
+def _count(connection: Connection, exchange_id: str, joined: int, byte_count: int, now: datetime) -> None:
+    table = schema.exchanges
+    connection.execute(
+        sa.update(table)
+        .where(table.c.exchange_id == exchange_id)
+        .values(
+            instance_count=table.c.instance_count + joined,
+            byte_count=table.c.byte_count + byte_count,
+            # The time of indexing, not of arrival: after a restart the quiet timer starts anew.
+            last_arrival_at=now,
+        )
+    )

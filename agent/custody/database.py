@@ -1,0 +1,165 @@
+"""One database URL, `sqlite:///…` or `postgresql://…`, the same code on both.
+
+On SQLite the driver's own transaction handling is switched off (`isolation_level=None`) and a `begin` event
+issues BEGIN IMMEDIATE: a writer that reads first then never loses a race that it has already won. Reading
+transactions say so and take a WAL snapshot instead, so that `status` does not wait for a writer.
+"""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.engine import URL, Connection, Engine, make_url
+from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
+
+from agent.custody.schema import SCHEMA_VERSION, metadata, schema_version
+from exchange.domain.errors import CustodyError
+
+ResultT = TypeVar("ResultT")
+
+_BUSY_MILLISECONDS = 30_000
+_TRIES = 20
+# PostgreSQL, SERIALIZABLE: serialization_failure and deadlock_detected; unique_violation and duplicate_table
+# where another transaction has just committed what this one's snapshot does not show yet
+_RETRY_STATES = frozenset({"40001", "40P01", "23505", "42P07"})
+_SCHEMA_LOCK = 0x4C4F434B  # any constant; pg_advisory_xact_lock key for creating the tables
+
+
+class Database:
+    """Custody's own engine. Threads may share it; processes must each open their own."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    @property
+    def dialect(self) -> str:
+        """`sqlite` or `postgresql`."""
+        return self._engine.dialect.name
+
+    def write(self, work: Callable[[Connection], ResultT]) -> ResultT:
+        """Run `work` in one transaction, again from its start when PostgreSQL asks for that.
+
+        Raises:
+            CustodyError: The database cannot be used, or `work` broke one of its constraints.
+        """
+        for remaining in reversed(range(_TRIES)):
+            try:
+                with self._engine.begin() as connection:
+                    return work(connection)
+            except DBAPIError as error:
+                if remaining and getattr(error.orig, "sqlstate", None) in _RETRY_STATES:
+                    continue
+                raise _refusal(error) from None
+            except SQLAlchemyError as error:
+                raise _refusal(error) from None
+        raise AssertionError("unreachable")
+
+    def read(self, work: Callable[[Connection], ResultT]) -> ResultT:
+        """Run `work` on one consistent snapshot; it must not write.
+
+        Raises:
+            CustodyError: The database cannot be used.
+        """
+        try:
+            with self._engine.connect() as connection:
+                reading = connection.execution_options(lockgate_reading=True)
+                with reading.begin():
+                    return work(reading)
+        except SQLAlchemyError as error:
+            raise _refusal(error) from None
+
+    def close(self) -> None:
+        """Give all connections back."""
+        self._engine.dispose()
+
+
+def open_database(url: str) -> Database:
+    """Open the database, creating its tables when it is empty.
+
+    Args:
+        url: `sqlite:///relative`, `sqlite:////absolute` or `postgresql://…`.
+
+    Raises:
+        CustodyError: It cannot be opened, or a newer Lockgate has written it.
+    """
+    try:
+        parsed = make_url(url)
+    except SQLAlchemyError:
+        raise CustodyError("cannot read the database URL", "use sqlite:///… or postgresql://…") from None
+    engine = _sqlite(parsed) if parsed.get_backend_name() == "sqlite" else _postgresql(parsed)
+    database = Database(engine)
+    try:
+        database.write(_prepare)
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def _prepare(connection: Connection) -> None:
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_SCHEMA_LOCK)))
+    schema_version.create(connection, checkfirst=True)
+    found = connection.execute(sa.select(schema_version.c.version)).scalar()
+    if found is None:
+        metadata.create_all(connection)
+        connection.execute(sa.insert(schema_version).values(id=1, version=SCHEMA_VERSION))
+    elif found != SCHEMA_VERSION:
+        raise CustodyError(
+            f"cannot open the database: its schema is version {found}, this program knows {SCHEMA_VERSION}",
+            "start the version of lockgate that wrote it, or a newer one",
+        )
+
+
+def _sqlite(url: URL) -> Engine:
+    if not url.database or url.database == ":memory:":
+        raise CustodyError("cannot keep custody in memory", "name a file: sqlite:///state/lockgate.db")
+    _create_private(Path(url.database))
+    engine = sa.create_engine(url, isolation_level=None, pool_size=8, max_overflow=24)
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: Any, _record: object) -> None:
+        # Set here and not by create_engine: the driver must not open transactions behind our back.
+        connection.isolation_level = None
+        connection.execute(f"PRAGMA busy_timeout={_BUSY_MILLISECONDS}")
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA foreign_keys=ON")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        reading = connection.get_execution_options().get("lockgate_reading", False)
+        connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _create_private(path: Path) -> None:
+    """Make the file ours alone before SQLite does; -wal and -shm take their mode from it."""
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        raise CustodyError(
+            f"cannot open the database file: {error.strerror}", "check `state:` and `database:`"
+        ) from None
+
+
+def _postgresql(url: URL) -> Engine:
+    if url.get_backend_name() != "postgresql":
+        raise CustodyError("cannot use this kind of database", "use sqlite:///… or postgresql://…")
+    if url.drivername == "postgresql":
+        url = url.set(drivername="postgresql+psycopg")
+    return sa.create_engine(
+        url, isolation_level="SERIALIZABLE", pool_size=8, max_overflow=24, pool_pre_ping=True
+    )
+
+
+def _refusal(error: SQLAlchemyError) -> CustodyError:
+    # The driver's text is left out: it quotes the row's values.
+    if isinstance(error, IntegrityError):
+        return CustodyError("cannot write to custody: the row contradicts what is recorded")
+    name = type(error.orig if isinstance(error, DBAPIError) else error).__name__
+    return CustodyError(f"cannot use the database ({name})", "check that it is reachable and not full")

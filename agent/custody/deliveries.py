@@ -1,0 +1,362 @@
+"""Deliveries and their effects: what each destination has been sent and has confirmed."""
+
+import secrets
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from agent.custody import schema
+from agent.custody.attempts import frozen_rows
+from agent.custody.database import Database
+from agent.custody.holds import decision_rows, require_token
+from agent.custody.records import DeliveryClaim, DeliveryRecord, Effect, ExchangeRecord, FrozenInstance
+from agent.custody.rows import columns, end_attempt, exchange_row, insert_new, move, record
+from exchange.domain.delivery import InstanceOutcome, InstanceState
+from exchange.domain.errors import CustodyError
+from exchange.domain.exchange import DecisionKind, DeliveryState, Direction, ExchangeState
+
+_CONFIRMED = frozenset({InstanceState.SENT, InstanceState.WARNING})
+_TO_SEND = frozenset({InstanceState.PENDING, InstanceState.UNKNOWN})
+_WAITING = frozenset({DeliveryState.PENDING, DeliveryState.WAITING})
+_ENDED = frozenset({DeliveryState.FORWARDED, DeliveryState.REJECTED})
+
+
+def open_deliveries(
+    database: Database, exchange_id: str, token: str, destinations: Sequence[str], now: datetime
+) -> tuple[DeliveryRecord, ...]:
+    """Let a frozen exchange leave: one delivery per destination, one effect row per instance in it.
+
+    Two invariants are enforced here and nowhere can they be passed by: R1 is recorded (so it is durable)
+    before the first byte leaves, and outbound every instance was proved or a person released the exchange.
+
+    Raises:
+        CustodyError: One of these does not hold, or the attempt is over.
+    """
+    if not destinations:
+        raise CustodyError(f"cannot deliver exchange {exchange_id}: its route has no destination")
+
+    def work(connection: Connection) -> tuple[DeliveryRecord, ...]:
+        exchange = exchange_row(connection, exchange_id)
+        if exchange.state is not ExchangeState.DELIVERING:
+            require_token(connection, exchange, token)
+            instances = _may_leave(connection, exchange)
+            move(connection, exchange, ExchangeState.DELIVERING, {ExchangeState.PROCESSING})
+            end_attempt(connection, exchange, "delivering", now)
+            for destination in dict.fromkeys(destinations):
+                _open_one(connection, exchange_id, destination, instances, now)
+        return delivery_rows(connection, schema.deliveries.c.exchange_id == exchange_id)
+
+    return database.write(work)
+
+
+def due_deliveries(database: Database, now: datetime) -> tuple[DeliveryRecord, ...]:
+    """Deliveries that may be tried now, the longest waiting first."""
+    table = schema.deliveries
+    due = sa.or_(
+        table.c.state == DeliveryState.PENDING,
+        sa.and_(table.c.state == DeliveryState.WAITING, table.c.next_attempt_at <= now),
+    )
+    return database.read(lambda connection: delivery_rows(connection, due))
+
+
+def next_delivery_at(database: Database) -> datetime | None:
+    """When the next waiting delivery is due; None when none waits."""
+    table = schema.deliveries
+    query = sa.select(sa.func.min(table.c.next_attempt_at, type_=table.c.next_attempt_at.type)).where(
+        table.c.state == DeliveryState.WAITING
+    )
+    return database.read(lambda connection: connection.execute(query).scalar())
+
+
+def claim_delivery(database: Database, delivery_id: str, number: int) -> DeliveryClaim:
+    """Take the right to send attempt `number`; a repetition of the same attempt gets the same token.
+
+    Raises:
+        CustodyError: This is not the delivery's next or active attempt.
+    """
+
+    def work(connection: Connection) -> DeliveryClaim:
+        delivery = delivery_row(connection, delivery_id)
+        table = schema.deliveries
+        if delivery.state in _WAITING and delivery.attempts == number - 1:
+            connection.execute(
+                sa.update(table)
+                .where(table.c.delivery_id == delivery_id)
+                .values(
+                    state=DeliveryState.ACTIVE,
+                    attempts=number,
+                    token=secrets.token_hex(16),
+                    next_attempt_at=None,
+                )
+            )
+        elif delivery.state is not DeliveryState.ACTIVE or delivery.attempts != number:
+            raise CustodyError(f"cannot claim attempt {number} of delivery {delivery_id}: it is not the next")
+        token = connection.execute(
+            sa.select(table.c.token).where(table.c.delivery_id == delivery_id)
+        ).scalar_one()
+        return DeliveryClaim(delivery_id, delivery.exchange_id, delivery.destination, number, token)
+
+    return database.write(work)
+
+
+def check_claim(database: Database, claim: DeliveryClaim) -> DeliveryRecord:
+    """Refuse a claim that is over; asked before each send.
+
+    Raises:
+        CustodyError: Another attempt has taken over, or the delivery has ended.
+    """
+    return database.read(lambda connection: _active(connection, claim))
+
+
+def record_outcomes(
+    database: Database, claim: DeliveryClaim, outcomes: Iterable[InstanceOutcome], now: datetime
+) -> None:
+    """Make what the peer said of each instance durable. What was confirmed stays confirmed.
+
+    An answer that comes after the claim was lost is still written when it confirms: the peer has the bytes,
+    and sending them again would be wrong.
+
+    Raises:
+        CustodyError: The claim is over and the outcome is not a confirmation, or no such instance is in it.
+    """
+    items = list(outcomes)
+
+    def work(connection: Connection) -> None:
+        if not all(one.state in _CONFIRMED for one in items):
+            _active(connection, claim)
+        for one in items:
+            _record_effect(connection, claim, one, now)
+
+    database.write(work)
+
+
+def unconfirmed(database: Database, delivery_id: str) -> tuple[FrozenInstance, ...]:
+    """The instances still to be sent: not confirmed and not refused for good."""
+
+    def work(connection: Connection) -> tuple[FrozenInstance, ...]:
+        delivery = delivery_row(connection, delivery_id)
+        exchange = exchange_row(connection, delivery.exchange_id)
+        wanted = {one.sop_instance_uid for one in _effects(connection, delivery) if one.state in _TO_SEND}
+        return tuple(one for one in frozen_rows(connection, exchange) if one.sop_instance_uid in wanted)
+
+    return database.read(work)
+
+
+def effects_of(database: Database, delivery_id: str) -> tuple[Effect, ...]:
+    """Every instance of a delivery with what its destination said."""
+    return database.read(lambda connection: _effects(connection, delivery_row(connection, delivery_id)))
+
+
+def finish_delivery(
+    database: Database, claim: DeliveryClaim, state: DeliveryState, now: datetime, error_code: str = ""
+) -> DeliveryRecord:
+    """End a delivery for good, FORWARDED or REJECTED; its R2 is owed from here on.
+
+    Raises:
+        CustodyError: FORWARDED while an instance is not confirmed, another state, or the claim is over.
+    """
+    if state not in _ENDED:
+        raise CustodyError(f"cannot end a delivery as {state}", "use forwarded or rejected")
+
+    def work(connection: Connection) -> DeliveryRecord:
+        delivery = delivery_row(connection, claim.delivery_id)
+        if delivery.state is state:
+            return delivery
+        _active(connection, claim)
+        states = {one.state for one in _effects(connection, delivery)}
+        if state is DeliveryState.FORWARDED and not states <= _CONFIRMED:
+            raise CustodyError(f"cannot call delivery {claim.delivery_id} forwarded: not all is confirmed")
+        _update(
+            connection, claim.delivery_id, state=state, closed_at=now, last_error_code=error_code, token=""
+        )
+        return delivery_row(connection, claim.delivery_id)
+
+    return database.write(work)
+
+
+def reschedule(database: Database, claim: DeliveryClaim, at: datetime, error_code: str) -> DeliveryRecord:
+    """Give a claim back and try again at `at`.
+
+    Raises:
+        CustodyError: The claim is over.
+    """
+
+    def work(connection: Connection) -> DeliveryRecord:
+        _active(connection, claim)
+        _update(
+            connection,
+            claim.delivery_id,
+            state=DeliveryState.WAITING,
+            next_attempt_at=at,
+            last_error_code=error_code,
+            token="",
+        )
+        return delivery_row(connection, claim.delivery_id)
+
+    return database.write(work)
+
+
+def note_transport(database: Database, claim: DeliveryClaim, transport: Mapping[str, str]) -> None:
+    """Keep the facts of the connection (TLS version, peer key digest) for the receipt.
+
+    Raises:
+        CustodyError: The claim is over.
+    """
+
+    def work(connection: Connection) -> None:
+        _active(connection, claim)
+        _update(connection, claim.delivery_id, transport=dict(transport))
+
+    database.write(work)
+
+
+def retry_now(database: Database, exchange_id: str, now: datetime) -> int:
+    """Make an exchange's waiting deliveries due at once, on a person's word; how many."""
+    table = schema.deliveries
+    statement = (
+        sa.update(table)
+        .where(table.c.exchange_id == exchange_id, table.c.state == DeliveryState.WAITING)
+        .values(next_attempt_at=now)
+    )
+    return database.write(lambda connection: connection.execute(statement).rowcount)
+
+
+def delivery(database: Database, delivery_id: str) -> DeliveryRecord:
+    """One delivery.
+
+    Raises:
+        CustodyError: There is none of this id.
+    """
+    return database.read(lambda connection: delivery_row(connection, delivery_id))
+
+
+def delivery_row(connection: Connection, delivery_id: str) -> DeliveryRecord:
+    """`delivery`, inside a transaction."""
+    found = delivery_rows(connection, schema.deliveries.c.delivery_id == delivery_id)
+    if not found:
+        raise CustodyError(f"cannot find delivery {delivery_id}")
+    return found[0]
+
+
+def delivery_rows(connection: Connection, which: "sa.ColumnElement[bool]") -> tuple[DeliveryRecord, ...]:
+    """Deliveries that satisfy a condition, the longest waiting first."""
+    table = schema.deliveries
+    moment = sa.func.coalesce(table.c.next_attempt_at, table.c.created_at)
+    query = sa.select(*columns(DeliveryRecord, table)).where(which).order_by(moment, table.c.destination)
+    return tuple(record(DeliveryRecord, row) for row in connection.execute(query))
+
+
+def _may_leave(connection: Connection, exchange: ExchangeRecord) -> tuple[FrozenInstance, ...]:
+    instances = frozen_rows(connection, exchange)
+    if not instances:
+        raise CustodyError(f"cannot deliver exchange {exchange.exchange_id}: nothing is frozen")
+    table = schema.receipt_events
+    first = (
+        sa.select(schema.receipts.c.receipt_id)
+        .join(table, table.c.receipt_id == schema.receipts.c.receipt_id)
+        .where(
+            table.c.exchange_id == exchange.exchange_id,
+            table.c.slot == "R1",
+            table.c.revision == exchange.revision,
+            schema.receipts.c.edition == "partner",
+        )
+    )
+    if connection.execute(first).first() is None:
+        raise CustodyError(
+            f"cannot deliver exchange {exchange.exchange_id}: its first receipt is not recorded"
+        )
+    proved = all(one.proved for one in instances)
+    released = any(
+        one.kind is DecisionKind.RELEASE for one in decision_rows(connection, exchange.exchange_id)
+    )
+    if exchange.direction is Direction.OUTBOUND and not (proved or released):
+        raise CustodyError(
+            f"cannot deliver exchange {exchange.exchange_id}: it is neither proved nor released"
+        )
+    return instances
+
+
+def _open_one(
+    connection: Connection,
+    exchange_id: str,
+    destination: str,
+    instances: Sequence[FrozenInstance],
+    now: datetime,
+) -> None:
+    row = {
+        "delivery_id": uuid.uuid4().hex,
+        "exchange_id": exchange_id,
+        "destination": destination,
+        "state": DeliveryState.PENDING,
+        "created_at": now,
+    }
+    insert_new(connection, schema.deliveries, [row])
+    effect = {"exchange_id": exchange_id, "destination": destination, "updated_at": now}
+    rows = [
+        {**effect, "sop_instance_uid": one.sop_instance_uid, "state": InstanceState.PENDING}
+        for one in instances
+    ]
+    insert_new(connection, schema.effects, rows)
+
+
+def _active(connection: Connection, claim: DeliveryClaim) -> DeliveryRecord:
+    table = schema.deliveries
+    query = sa.select(*columns(DeliveryRecord, table)).where(
+        table.c.delivery_id == claim.delivery_id,
+        table.c.state == DeliveryState.ACTIVE,
+        table.c.token == claim.token,
+    )
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        raise CustodyError(f"cannot go on with delivery {claim.delivery_id}: the attempt is over")
+    return record(DeliveryRecord, row)
+
+
+def _record_effect(
+    connection: Connection, claim: DeliveryClaim, outcome: InstanceOutcome, now: datetime
+) -> None:
+    table = schema.effects
+    mine = sa.and_(
+        table.c.exchange_id == claim.exchange_id,
+        table.c.destination == claim.destination,
+        table.c.sop_instance_uid == outcome.sop_instance_uid,
+    )
+    before = connection.execute(sa.select(table.c.state).where(mine)).scalar_one_or_none()
+    if before is None:
+        raise CustodyError(
+            f"cannot record an outcome for delivery {claim.delivery_id}: no such instance in it"
+        )
+    if before in _CONFIRMED:
+        return
+    connection.execute(
+        sa.update(table)
+        .where(mine)
+        .values(
+            state=outcome.state,
+            status=outcome.status,
+            detail=outcome.detail,
+            attempt=claim.number,
+            updated_at=now,
+        )
+    )
+
+
+def _effects(connection: Connection, delivery: DeliveryRecord) -> tuple[Effect, ...]:
+    table = schema.effects
+    query = (
+        sa.select(*columns(Effect, table))
+        .where(
+            table.c.exchange_id == delivery.exchange_id,
+            table.c.destination == delivery.destination,
+        )
+        .order_by(table.c.sop_instance_uid)
+    )
+    return tuple(record(Effect, row) for row in connection.execute(query))
+
+
+def _update(connection: Connection, delivery_id: str, **values: object) -> None:
+    table = schema.deliveries
+    connection.execute(sa.update(table).where(table.c.delivery_id == delivery_id).values(**values))

@@ -1,0 +1,82 @@
+"""From the intake's threads to custody: arrivals are gathered and recorded in groups, and never forgotten."""
+
+import queue
+import time
+from collections.abc import Callable, Sequence
+from itertools import islice
+
+import structlog
+
+from agent.pipeline.appliance import Appliance
+from agent.pipeline.indexing import index
+from exchange.domain.errors import LockgateError
+from exchange.domain.instance import SpooledInstance
+
+log = structlog.get_logger()
+
+_GROUP = 64
+_WAIT_SECONDS = 0.2
+_AGAIN_SECONDS = 2.0
+
+
+class ArrivalQueue:
+    """Durable arrivals on their way to a custody row.
+
+    An arrival is durable before it gets here, so losing this queue loses nothing: start-up indexes the spool.
+    """
+
+    def __init__(self, appliance: Appliance, wake: Callable[[], None]) -> None:
+        self._appliance = appliance
+        self._wake = wake
+        self._waiting: queue.SimpleQueue[SpooledInstance] = queue.SimpleQueue()
+        self._closed = False
+
+    def put(self, instance: SpooledInstance) -> None:
+        """Take one arrival from an intake thread; never blocks."""
+        self._waiting.put(instance)
+
+    def close(self) -> None:
+        """Let `run` end once the queue is empty."""
+        self._closed = True
+
+    def run(self) -> None:
+        """Record arrivals in groups until closed; runs in a thread of its own.
+
+        What custody refuses for a passing reason (disk full) is tried again, in order.
+        """
+        while group := self._group():
+            while not self._record(group):
+                if self._closed:
+                    return  # start-up will find them in the spool
+                time.sleep(_AGAIN_SECONDS)
+
+    def _group(self) -> list[SpooledInstance]:
+        group: list[SpooledInstance] = []
+        while not group:
+            try:
+                group.append(self._waiting.get(timeout=_WAIT_SECONDS))
+            except queue.Empty:
+                if self._closed:
+                    return []
+        while len(group) < _GROUP and not self._waiting.empty():
+            group.append(self._waiting.get())
+        return group
+
+    def _record(self, group: Sequence[SpooledInstance]) -> bool:
+        try:
+            index(self._appliance, group)
+        except LockgateError as error:
+            log.error("arrivals not recorded yet", count=len(group), error_type=type(error).__name__)
+            return False
+        self._wake()
+        return True
+
+
+def index_spool(appliance: Appliance) -> int:
+    """Start-up: hand the whole spool to custody, which passes over what it knows; how many there are."""
+    found = 0
+    arrivals = appliance.spool.index()
+    while group := list(islice(arrivals, _GROUP)):
+        found += len(group)
+        index(appliance, group)
+    return found

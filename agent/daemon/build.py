@@ -1,0 +1,143 @@
+"""Putting the parts of an appliance together, in the order in which they depend on each other."""
+
+import shutil
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+
+from agent.config.firmware import FirmwareProfile, detect_machine, firmware_profile
+from agent.config.load import load_site
+from agent.config.models import Site
+from agent.config.shipped import shipped
+from agent.custody.database import open_database
+from agent.engine.port import Engine, EngineSettings
+from agent.pipeline.appliance import Appliance, Folders
+from agent.pipeline.configuration import Configuration
+from agent.pipeline.deliver import deliver, delivery_failed
+from agent.pipeline.process import failed, process
+from agent.pipeline.schedule import DELIVER, DELIVERIES, PROCESS, STUDIES
+from agent.pipeline.work import START, WorkerFacts
+from agent.policy.lookup import load_routes
+from agent.workers.pool import Pool
+from exchange.crosswalk.store import Crosswalk
+from exchange.durable import make_folder
+from exchange.journal.writer import Journal
+from exchange.keys.domains import DomainKeys
+from exchange.keys.signing import FileKeyStore, read_private_file
+from exchange.keys.site import CROSSWALK_KEY
+from exchange.receipts.facts import AgentFacts
+from exchange.receipts.issuer import ReceiptIssuer
+from exchange.spool import Spool
+
+JOURNAL_FILE = "journal.jsonl"
+CROSSWALK_FILE = "crosswalk.db"
+MODEL_CATALOGUE = "config/models.yaml"
+_MIB = 1024 * 1024
+
+
+@dataclass(slots=True)
+class Parts:
+    """What a daemon runs."""
+
+    appliance: Appliance
+    engine: Engine
+    firmware: FirmwareProfile
+
+
+def utc_now() -> datetime:
+    """The clock of the appliance."""
+    return datetime.now(UTC)
+
+
+def read_configuration(file: Path) -> Configuration:
+    """The site file with its routes resolved.
+
+    Raises:
+        ConfigurationError: Every mistake in it, each at its place.
+    """
+    loaded = load_site(file)
+    return Configuration(loaded, load_routes(loaded))
+
+
+def build(configuration: Configuration, stack: ExitStack, clock: Callable[[], datetime] = utc_now) -> Parts:
+    """Open every store and start nothing yet; `stack` closes what was opened, last first.
+
+    Raises:
+        LockgateError: A store, a key or a model cannot be used; the message says what to do.
+    """
+    site = configuration.site
+    folders = Folders(site.state)
+    for folder in (folders.state, folders.frozen, folders.scratch, folders.receipts):
+        make_folder(folder)
+    # The journal's lock comes first: it is what keeps a second daemon off this state folder.
+    journal = stack.enter_context(Journal.open(site.journal_folder / JOURNAL_FILE, clock))
+    shutil.rmtree(folders.scratch, ignore_errors=True)
+    make_folder(folders.scratch)
+    firmware = firmware_profile(site.firmware_profile)
+    custody = open_database(site.database_url)
+    stack.callback(custody.close)
+    crosswalk = Crosswalk.open(
+        site.state / "crosswalk" / CROSSWALK_FILE, read_private_file(site.keys / CROSSWALK_KEY)
+    )
+    stack.enter_context(crosswalk)
+    slots = worker_slots(site, firmware)
+    pool = Pool(slots, START, worker_facts(firmware))
+    stack.callback(pool.close, 2.0)
+    appliance = Appliance(
+        configuration=configuration,
+        folders=folders,
+        custody=custody,
+        spool=Spool(site.spool_folder, site.limits.spool_reserve_mib * _MIB),
+        journal=journal,
+        domain_keys=DomainKeys.from_folder(site.keys),
+        crosswalk=crosswalk,
+        issuer=ReceiptIssuer(FileKeyStore(site.keys).signing(), agent_facts(configuration, firmware), clock),
+        pool=pool,
+        slots=slots,
+        firmware_profile=firmware.profile,
+        clock=clock,
+    )
+    return Parts(appliance, build_engine(appliance), firmware)
+
+
+def build_engine(appliance: Appliance) -> Engine:
+    """The engine with both workflows registered; launch it when the rest is ready."""
+    site = appliance.configuration.site
+    engine = Engine(EngineSettings(site.database_url, site.appliance, {STUDIES: 2, DELIVERIES: 4}))
+    engine.register(
+        PROCESS,
+        lambda steps, *ids: process(appliance, steps, *ids),
+        lambda workflow_id, failure: failed(appliance, workflow_id, failure),
+    )
+    engine.register(
+        DELIVER,
+        lambda steps, *ids: deliver(appliance, steps, *ids),
+        lambda workflow_id, _failure: delivery_failed(appliance, workflow_id),
+    )
+    return engine
+
+
+def worker_slots(site: Site, firmware: FirmwareProfile) -> int:
+    """As the site says, else as the firmware profile derives from cores and memory."""
+    machine = detect_machine()
+    return site.limits.workers or firmware.worker_count(machine.cores, machine.memory_mib)
+
+
+def worker_facts(firmware: FirmwareProfile) -> WorkerFacts:
+    """What each worker is started with; one thread a model, because the slots share the cores."""
+    return WorkerFacts(shipped(MODEL_CATALOGUE), None, firmware.inference.execution_providers, 1)
+
+
+def agent_facts(configuration: Configuration, firmware: FirmwareProfile) -> AgentFacts:
+    """Who signs, for the receipts."""
+    site = configuration.site
+    return AgentFacts(
+        id=site.appliance,
+        site=site.site,
+        version=metadata.version("lockgate"),
+        config_sha256=configuration.loaded.sha256,
+        firmware_profile=firmware.profile,
+    )

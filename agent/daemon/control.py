@@ -1,0 +1,170 @@
+"""The daemon's HTTP/JSON interface: what `status`, `exchanges` and `holds` ask over the control socket.
+
+Every answer is free of PHI: ids, states, codes, counts and UIDs as sent; never an original UID.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+import anyio.to_thread
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from agent.custody.deliveries import retry_now
+from agent.custody.holds import list_holds
+from agent.custody.listings import counts, find_exchange, list_exchanges, show_exchange
+from agent.custody.records import ExchangeRecord
+from agent.pipeline.appliance import Appliance
+from agent.pipeline.decide import Verdict, decide_hold, find_hold
+from exchange.domain.errors import LockgateError
+from exchange.domain.exchange import DecisionKind, DecisionReason, ExchangeState, HoldState
+
+_HIDDEN = frozenset({"study_instance_uid", "exchange_group", "calling_ae", "source", "reason_text"})
+"""Fields of custody records that may name a patient or a person's words; they stay inside."""
+
+
+class ControlInterface:
+    """The handlers, bound to one appliance."""
+
+    def __init__(
+        self, appliance: Appliance, status: Callable[[], dict[str, Any]], reload: Callable[[], None]
+    ):
+        self._appliance = appliance
+        self._status = status
+        self._reload = reload
+
+    def app(self) -> Starlette:
+        """The ASGI application."""
+        routes = [
+            Route("/status", self._blocking(self._get_status)),
+            Route("/metrics", self._metrics),
+            Route("/reload", self._blocking(self._post_reload), methods=["POST"]),
+            Route("/exchanges", self._blocking(self._exchanges)),
+            Route("/exchanges/{id}", self._blocking(self._exchange)),
+            Route("/exchanges/{id}/retry", self._blocking(self._retry), methods=["POST"]),
+            Route("/holds", self._blocking(self._holds)),
+            Route("/holds/{id}", self._blocking(self._hold)),
+            Route("/holds/{id}/{decision}", self._decide, methods=["POST"]),
+        ]
+        return Starlette(routes=routes)
+
+    def _blocking(self, handler: Callable[[Request], Any]) -> Callable[[Request], Awaitable[Response]]:
+        async def endpoint(request: Request) -> Response:
+            return await _answered(lambda: handler(request))
+
+        return endpoint
+
+    def _get_status(self, _request: Request) -> dict[str, Any]:
+        totals = counts(self._appliance.custody)
+        return {
+            **self._status(),
+            "exchanges": {state.value: count for state, count in totals.exchanges.items()},
+            "deliveries": {state.value: count for state, count in totals.deliveries.items()},
+            "holds": dict(totals.open_holds),
+            "instances": totals.instances,
+            "arrivals": totals.arrivals,
+            "bytes": totals.instance_bytes,
+        }
+
+    async def _metrics(self, _request: Request) -> Response:
+        totals = await anyio.to_thread.run_sync(lambda: counts(self._appliance.custody))
+        registry = CollectorRegistry()
+        exchanges = Gauge("lockgate_exchanges", "Exchanges by state", ["state"], registry=registry)
+        deliveries = Gauge("lockgate_deliveries", "Deliveries by state", ["state"], registry=registry)
+        holds = Gauge("lockgate_open_holds", "Open holds by code", ["code"], registry=registry)
+        for state, count in totals.exchanges.items():
+            exchanges.labels(state.value).set(count)
+        for sent, count in totals.deliveries.items():
+            deliveries.labels(sent.value).set(count)
+        for code, count in totals.open_holds.items():
+            holds.labels(code).set(count)
+        Gauge("lockgate_instances", "Instances in custody", registry=registry).set(totals.instances)
+        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+    def _post_reload(self, _request: Request) -> dict[str, Any]:
+        self._reload()
+        return {"configSha256": self._appliance.configuration.loaded.sha256}
+
+    def _exchanges(self, request: Request) -> list[dict[str, Any]]:
+        named = request.query_params.getlist("state")
+        states = {ExchangeState(one) for one in named if one in set(ExchangeState)}
+        limit = int(request.query_params.get("limit", "100"))
+        return [_plain(one) for one in list_exchanges(self._appliance.custody, states, limit)]
+
+    def _found(self, request: Request) -> ExchangeRecord:
+        return find_exchange(self._appliance.custody, request.path_params["id"])
+
+    def _exchange(self, request: Request) -> dict[str, Any]:
+        detail = show_exchange(self._appliance.custody, self._found(request).exchange_id)
+        return {
+            **_plain(detail.exchange),
+            "attempts": [
+                {"number": one.number, "outcome": one.outcome, "recoveries": one.recoveries}
+                for one in detail.attempts
+            ],
+            "findings": [_plain(one) for one in detail.findings],
+            "holds": [_plain(one) for one in detail.holds],
+            "decisions": [_plain(one) for one in detail.decisions],
+            "deliveries": [_plain(one) for one in detail.deliveries],
+            "instances": [_plain(one) for one in detail.effects],
+            "receipts": [_plain(one) for one in detail.receipts],
+        }
+
+    def _retry(self, request: Request) -> dict[str, Any]:
+        one = self._found(request)
+        count = retry_now(self._appliance.custody, one.exchange_id, self._appliance.clock())
+        self._appliance.wake()
+        return {"exchange_id": one.exchange_id, "deliveries": count}
+
+    def _holds(self, request: Request) -> list[dict[str, Any]]:
+        state = None if request.query_params.get("all") else HoldState.OPEN
+        return [_plain(one) for one in list_holds(self._appliance.custody, state)]
+
+    def _hold(self, request: Request) -> dict[str, Any]:
+        return _plain(find_hold(self._appliance, request.path_params["id"]))
+
+    async def _decide(self, request: Request) -> Response:
+        body = await request.json()
+
+        def work() -> dict[str, Any]:
+            verdict = Verdict(
+                DecisionKind(request.path_params["decision"]),
+                by=str(body["by"]),
+                local_user=request.state.local_user,
+                reason=DecisionReason(body["reason"]),
+                text=str(body.get("text", "")),
+            )
+            found = decide_hold(self._appliance, request.path_params["id"], verdict)
+            return _plain(found)
+
+        return await _answered(work)
+
+
+async def _answered(work: Callable[[], Any]) -> Response:
+    """Run a handler off the loop; our own errors become 400 with message and hint."""
+    try:
+        return JSONResponse(await anyio.to_thread.run_sync(work))
+    except LockgateError as error:
+        return JSONResponse({"message": error.message, "hint": error.hint}, status_code=400)
+    except (KeyError, ValueError):
+        return JSONResponse({"message": "cannot read the request", "hint": "see --help"}, status_code=400)
+
+
+def _plain(record: Any) -> dict[str, Any]:
+    """A custody record as JSON, without what stays inside."""
+    return {key: _value(value) for key, value in asdict(record).items() if key not in _HIDDEN}
+
+
+def _value(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    if isinstance(value, dict):
+        return {key: _value(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_value(item) for item in value]
+    return value

@@ -1,0 +1,272 @@
+"""The running appliance: one anyio task group around intake, schedule, engine and control socket.
+
+The event loop only waits: everything that blocks runs in threads (intake and DBOS in their own, the rest
+through `to_thread`) or in worker processes. On SIGTERM intake stops first, running steps get a grace, and the
+process leaves by `os._exit`: a step that outlives its grace can neither send nor write: custody refuses
+its token.
+"""
+
+import os
+import signal
+import socket
+from collections.abc import Iterable
+from contextlib import ExitStack, suppress
+from datetime import datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.from_thread
+import anyio.to_thread
+import structlog
+from anyio.abc import TaskGroup
+
+from agent.config.models import Site
+from agent.daemon.arrivals import ArrivalQueue, index_spool
+from agent.daemon.build import Parts, agent_facts, build, read_configuration
+from agent.daemon.control import ControlInterface
+from agent.daemon.control_socket import ControlServer, bind_control, control_server
+from agent.daemon.systemd import Notifier, watchdog_seconds
+from agent.pipeline.configuration import Configuration
+from agent.pipeline.schedule import start, tick
+from exchange.dimse.tls import server_context
+from exchange.domain.errors import ConfigurationError, LockgateError
+from exchange.intake.dicom import DicomIntake
+from exchange.intake.listener import DicomListener, IntakeLimits
+from exchange.journal.events import Event, EventKind, Outcome
+from exchange.receipts.issuer import ReceiptIssuer
+
+log = structlog.get_logger()
+
+GRACE_SECONDS = 10
+_LEAST_TICK_SECONDS = 0.25
+
+
+class Daemon:
+    """One appliance, from start to orderly stop."""
+
+    def __init__(self, file: Path, notifier: Notifier | None = None) -> None:
+        self._file = file
+        self._notifier = notifier or Notifier()
+        self._stack = ExitStack()
+        self._parts: Parts
+        self._intake: DicomIntake
+        self._arrivals: ArrivalQueue
+        self._wake = anyio.Event()
+        self._started_at: datetime
+        self._stopping = False
+
+    async def run(self) -> None:
+        """Serve until SIGTERM or SIGINT.
+
+        Raises:
+            LockgateError: The appliance cannot start; nothing was served.
+        """
+        with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+            portal = anyio.from_thread.BlockingPortal()
+            async with portal, anyio.create_task_group() as tasks:
+                listener = await anyio.to_thread.run_sync(self._open, portal)
+                server = control_server(self._interface().app())
+                tasks.start_soon(server.serve, [listener])
+                tasks.start_soon(anyio.to_thread.run_sync, self._arrivals.run)
+                tasks.start_soon(self._schedule)
+                tasks.start_soon(self._feed_watchdog)
+                self._notifier.ready(f"serving {len(self._site.routes)} routes")
+                self._say_ready()
+                await self._obey(signals)
+                await self._stop(server, tasks)
+        await anyio.to_thread.run_sync(self._stack.close)
+
+    @property
+    def _site(self) -> Site:
+        return self._parts.appliance.configuration.site
+
+    def _open(self, portal: anyio.from_thread.BlockingPortal) -> socket.socket:
+        """Everything that must be there before anyone may connect, in order; in a thread."""
+        configuration = read_configuration(self._file)
+        self._parts = build(configuration, self._stack)
+        appliance = self._parts.appliance
+        self._started_at = appliance.clock()
+
+        def wake() -> None:
+            with suppress(RuntimeError):  # the loop is stopping: nobody waits any more
+                portal.start_task_soon(self._set_wake)
+
+        appliance.wake = wake
+        appliance.journal.append(
+            Event(
+                EventKind.BOOT,
+                {
+                    "version": metadata.version("lockgate"),
+                    "configSha256": configuration.loaded.sha256,
+                    "firmwareProfile": appliance.firmware_profile,
+                },
+            )
+        )
+        log.info("spool indexed", count=index_spool(appliance))
+        self._parts.engine.launch()
+        start(appliance, self._parts.engine)
+        self._arrivals = ArrivalQueue(appliance, wake)
+        self._intake = DicomIntake(
+            intake_listeners(configuration),
+            appliance.spool,
+            appliance.clock,
+            lambda calling, address, _certificate: appliance.configuration.identify_peer(calling, address),
+            self._arrivals.put,
+        )
+        try:
+            self._intake.start()
+        except OSError as error:
+            raise ConfigurationError(
+                f"cannot listen for DICOM: {error.strerror}",
+                "another process has the port; see lockgate doctor",
+            ) from error
+        return bind_control(appliance.folders.state)
+
+    def _set_wake(self) -> None:
+        self._wake.set()
+
+    async def _schedule(self) -> None:
+        """Look at what is due: when woken, when custody says so, and now and then."""
+        parts = self._parts
+        while not self._stopping:
+            try:
+                due = await anyio.to_thread.run_sync(tick, parts.appliance, parts.engine)
+            except LockgateError as error:
+                log.error("schedule failed", error_type=type(error).__name__)
+                due = parts.appliance.clock()
+            pause = max((due - parts.appliance.clock()).total_seconds(), _LEAST_TICK_SECONDS)
+            self._wake = anyio.Event()
+            with anyio.move_on_after(pause):
+                await self._wake.wait()
+            await anyio.sleep(_LEAST_TICK_SECONDS / 5)  # arrivals come in bursts: look once, not at each
+
+    async def _feed_watchdog(self) -> None:
+        interval = watchdog_seconds()
+        while interval is not None:
+            self._notifier.alive()
+            await anyio.sleep(interval)
+
+    async def _obey(self, signals: Any) -> None:
+        async for number in signals:
+            if number != signal.SIGHUP:
+                log.info("stopping", signal=signal.Signals(number).name)
+                return
+            with suppress(LockgateError):
+                await anyio.to_thread.run_sync(self._reload)
+
+    def _reload(self) -> None:
+        """Read the site file again; with a mistake in it the old configuration goes on serving.
+
+        Raises:
+            ConfigurationError: The mistakes; also when what is open (ports, stores) would have to change.
+        """
+        appliance = self._parts.appliance
+        self._notifier.reloading()
+        try:
+            configuration = read_configuration(self._file)
+            refuse_moved_stores(appliance.configuration.site, configuration.site)
+        except LockgateError as error:
+            log.error("reload refused, the old configuration goes on", reason=_problems(error))
+            appliance.journal.append(Event(EventKind.CONFIG_CHANGED, {}, Outcome.FAILED))
+            self._notifier.ready("reload refused: the old configuration goes on serving")
+            raise
+        appliance.configuration = configuration
+        facts = agent_facts(configuration, self._parts.firmware)
+        appliance.issuer = ReceiptIssuer(appliance.issuer.key, facts, appliance.clock)
+        digest = configuration.loaded.sha256
+        appliance.journal.append(Event(EventKind.CONFIG_CHANGED, {"configSha256": digest}))
+        log.info("configuration reloaded", digest=digest)
+        self._notifier.ready(f"serving {len(configuration.site.routes)} routes")
+        appliance.wake()
+
+    async def _stop(self, server: ControlServer, tasks: TaskGroup) -> None:
+        self._stopping = True
+        self._notifier.stopping()
+        await anyio.to_thread.run_sync(self._intake.stop, GRACE_SECONDS / 2)
+        self._arrivals.close()
+        self._wake.set()
+        await anyio.to_thread.run_sync(self._parts.engine.close, GRACE_SECONDS)
+        self._parts.appliance.journal.append(Event(EventKind.SHUTDOWN))
+        server.should_exit = True
+        await anyio.sleep(_LEAST_TICK_SECONDS)  # an answer that is being written may end
+        tasks.cancel_scope.cancel()
+
+    def _interface(self) -> ControlInterface:
+        return ControlInterface(self._parts.appliance, self._status, self._reload)
+
+    def _status(self) -> dict[str, Any]:
+        appliance = self._parts.appliance
+        return {
+            "schema": "lockgate.status/1",
+            "site": self._site.site,
+            "appliance": self._site.appliance,
+            "version": metadata.version("lockgate"),
+            "pid": os.getpid(),
+            "startedAt": self._started_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "configSha256": appliance.configuration.loaded.sha256,
+            "firmwareProfile": appliance.firmware_profile,
+            "workers": appliance.slots,
+            "ports": list(self._intake.ports),
+            "quarantined": appliance.spool.quarantined(),
+        }
+
+    def _say_ready(self) -> None:
+        for port in self._intake.ports:
+            log.info("listening", port=port)
+        log.info("ready", site=self._site.site, appliance=self._site.appliance, pid=os.getpid())
+
+
+def intake_listeners(configuration: Configuration) -> tuple[DicomListener, ...]:
+    """The DICOM listeners of a site; both accept every AE title of listeners and routes.
+
+    Raises:
+        ConfigurationError: A certificate cannot be used.
+    """
+    site, found = configuration.site, []
+    limits = IntakeLimits(
+        max_pdu=site.limits.pdu_bytes,
+        associations=site.limits.associations,
+        network_seconds=site.limits.idle_seconds,
+    )
+    plain, tls = site.listen.dicom, site.listen.dicom_tls
+    if plain is not None:
+        found.append(DicomListener(plain.host, plain.port, site.accepted_ae_titles, None, limits))
+    if tls is not None:
+        context = server_context(tls.cert, tls.key, tls.client_ca)
+        found.append(DicomListener(tls.host, tls.port, site.accepted_ae_titles, context, limits))
+    return tuple(found)
+
+
+def refuse_moved_stores(before: Site, after: Site) -> None:
+    """A reload changes routes, peers and people; ports, stores and identity need a restart.
+
+    Raises:
+        ConfigurationError: One of them has changed.
+    """
+    fixed: Iterable[str] = (
+        "site", "appliance", "state", "database", "spool", "keys", "listen", "firmware_profile", "limits",
+    )  # fmt: skip
+    changed = [name for name in fixed if getattr(before, name) != getattr(after, name)]
+    if before.accepted_ae_titles != after.accepted_ae_titles:
+        changed.append("the accepted AE titles")
+    if changed:
+        raise ConfigurationError(
+            f"cannot reload: {', '.join(changed)} changed", "these need a restart; nothing was changed"
+        )
+
+
+def _problems(error: LockgateError) -> str:
+    """Where the mistakes are; a site file holds no patient's data."""
+    return str(error)[:2000]
+
+
+def run_daemon(file: Path) -> None:
+    """Run until told to stop, then leave at once: a thread that hangs in a peer must not keep us.
+
+    Raises:
+        LockgateError: The appliance cannot start.
+    """
+    anyio.run(Daemon(file).run)
+    os._exit(0)

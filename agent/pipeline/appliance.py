@@ -1,0 +1,67 @@
+"""Everything that the workflows of one running appliance share."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from agent.custody.database import Database
+from agent.pipeline.configuration import Configuration
+from agent.workers.pool import Pool
+from exchange.crosswalk.store import Crosswalk
+from exchange.journal.writer import Journal
+from exchange.keys.domains import DomainKeys
+from exchange.receipts.issuer import ReceiptIssuer
+from exchange.spool import Spool
+
+
+@dataclass(frozen=True, slots=True)
+class Folders:
+    """Where things lie below the state folder.
+
+    Attributes:
+        state: The state folder itself; recorded receipt paths are relative to it.
+    """
+
+    state: Path
+
+    @property
+    def frozen(self) -> Path:
+        """Cleaned files, named by the digest of their data set."""
+        return self.state / "frozen"
+
+    @property
+    def scratch(self) -> Path:
+        """Work in progress; emptied at start."""
+        return self.state / "scratch"
+
+    @property
+    def receipts(self) -> Path:
+        """Signed receipts by exchange and edition."""
+        return self.state / "receipts"
+
+
+@dataclass(slots=True)
+class Appliance:
+    """The parts of a running appliance. Only `configuration` ever changes, at a reload.
+
+    Attributes:
+        firmware_profile: Name of the profile in use, for receipts.
+        slots: Worker slots; how far a study is spread.
+        clock: Timezone-aware now.
+        wake: Called when new work may be due; thread-safe.
+    """
+
+    configuration: Configuration
+    folders: Folders
+    custody: Database
+    spool: Spool
+    journal: Journal
+    domain_keys: DomainKeys = field(repr=False)
+    crosswalk: Crosswalk
+    issuer: ReceiptIssuer
+    pool: Pool
+    slots: int
+    firmware_profile: str
+    clock: Callable[[], datetime]
+    wake: Callable[[], None] = lambda: None

@@ -1,0 +1,195 @@
+"""attest: R1 before the first byte leaves, one R2 per delivery, one R3 per exchange; each in two editions.
+
+A receipt first takes its place in custody (id and time), is then signed, written durably, and recorded.
+Killed anywhere, the next run finds the place taken and repeats the same statement; a bundle that is durable
+already is read back, not signed again, so that there is one signature per receipt and edition.
+"""
+
+import zipfile
+from pathlib import Path
+
+import structlog
+
+from agent.custody.closing import close
+from agent.custody.deliveries import delivery
+from agent.custody.listings import ExchangeDetail, show_exchange
+from agent.custody.receipts import Edition as RecordedEdition
+from agent.custody.receipts import record_receipt, reserve_receipt
+from agent.custody.records import DeliveryRecord, ReceiptEvent, ReceiptRecord
+from agent.pipeline.appliance import Appliance
+from agent.pipeline.attested import body_of, delivery_facts, destination_facts
+from exchange.domain.errors import LockgateError
+from exchange.domain.exchange import DeliveryState, ExchangeState
+from exchange.durable import make_folder, write_file
+from exchange.journal.events import Event, EventKind
+from exchange.receipts.dsse import pae_sha256
+from exchange.receipts.facts import DeliveryLink, Edition, Links, ReceiptBody, Stage
+from exchange.receipts.statement import Ticket, timestamp
+
+log = structlog.get_logger()
+
+_EDITIONS = (Edition.PARTNER, Edition.SITE)
+_ENDED = {DeliveryState.FORWARDED: Stage.FORWARDED, DeliveryState.REJECTED: Stage.REJECTED}
+
+
+def attest_first(appliance: Appliance, exchange_id: str) -> str:
+    """R1 of a frozen exchange, durable when this returns; its receipt id."""
+    detail = show_exchange(appliance.custody, exchange_id)
+    stage = Stage.DEIDENTIFIED if detail.exchange.profile_id else Stage.ACCEPTED
+    follows = _first_receipt_of(appliance, detail.exchange.follows)
+    links = {edition: Links(follows=follows) for edition in _EDITIONS}
+    return _issue(appliance, detail, stage, body_of(appliance, detail), links)
+
+
+def attest_delivery(appliance: Appliance, ended: DeliveryRecord) -> str:
+    """R2 of an ended delivery; its receipt id."""
+    detail = show_exchange(appliance.custody, ended.exchange_id)
+    body = body_of(appliance, detail, delivery_facts(appliance, detail, ended))
+    links = {edition: Links(previous=_pae(detail, "R1", edition)) for edition in _EDITIONS}
+    receipt_id = _issue(appliance, detail, _ENDED[ended.state], body, links, ended.delivery_id)
+    leave_receipts(appliance, ended.destination, ended.exchange_id)
+    return receipt_id
+
+
+def attest_exchange(appliance: Appliance, exchange_id: str) -> str:
+    """R3, once every delivery has its R2 (or a person rejected the exchange); "open" while one has not."""
+    detail = show_exchange(appliance.custody, exchange_id)
+    seconds = {one.delivery_id for one in detail.receipts if one.slot == "R2"}
+    if any(one.state not in _ENDED or one.delivery_id not in seconds for one in detail.deliveries):
+        return "open"
+    body = body_of(appliance, detail, destinations=destination_facts(detail))
+    links = {edition: _closing_links(detail, edition) for edition in _EDITIONS}
+    _issue(appliance, detail, Stage.CLOSED, body, links)
+    if detail.exchange.state is ExchangeState.DELIVERING:
+        close(appliance.custody, exchange_id, appliance.clock())
+    if detail.exchange.state is not ExchangeState.CLOSED:
+        _say_closed(appliance, detail)
+    for one in detail.deliveries:
+        leave_receipts(appliance, one.destination, exchange_id)
+    return "closed"
+
+
+def leave_receipts(appliance: Appliance, destination: str, exchange_id: str) -> None:
+    """Put the partner editions that concern this destination beside the study, where it can carry them.
+
+    A destination that is away does not undo what has been signed: the receipts stay exportable, and the next
+    one brings those before it along.
+    """
+    detail = show_exchange(appliance.custody, exchange_id)
+    mine = {one.delivery_id for one in detail.deliveries if one.destination == destination}
+    try:
+        target = appliance.configuration.destination(destination)
+        for one in detail.receipts:
+            if one.edition == Edition.PARTNER and (not one.delivery_id or one.delivery_id in mine):
+                bundle = (appliance.folders.state / one.path).read_bytes()
+                name = f"{one.receipt_id}.receipt.zip"
+                if not target.put_receipt(detail.exchange.study_uid_sent, name, bundle):
+                    return
+    except (LockgateError, OSError) as error:
+        log.warning("receipts not left", destination=destination, error_type=type(error).__name__)
+
+
+def _issue(
+    appliance: Appliance,
+    detail: ExchangeDetail,
+    stage: Stage,
+    body: ReceiptBody,
+    links: dict[Edition, Links],
+    delivery_id: str = "",
+) -> str:
+    exchange_id = detail.exchange.exchange_id
+    event = reserve_receipt(appliance.custody, exchange_id, stage, appliance.clock(), delivery_id)
+    recorded = {one.edition for one in detail.receipts if one.receipt_id == event.receipt_id}
+    for edition in _EDITIONS:
+        if edition not in recorded:
+            _issue_edition(appliance, event, edition, body, links[edition])
+    return event.receipt_id
+
+
+def _issue_edition(
+    appliance: Appliance, event: ReceiptEvent, edition: Edition, body: ReceiptBody, links: Links
+) -> None:
+    relative = Path("receipts") / event.exchange_id / edition / f"{event.receipt_id}.receipt.zip"
+    path = appliance.folders.state / relative
+    if path.exists():
+        digest = pae_sha256(_payload_of(path))
+    else:
+        ticket = Ticket(event.receipt_id, timestamp(event.issued_at))
+        issued = appliance.issuer.issue(Stage(event.stage), edition, body, links, ticket)
+        make_folder(path.parent)
+        write_file(path, issued.bundle_bytes)
+        digest = issued.pae_sha256
+    record_receipt(
+        appliance.custody, event.receipt_id, RecordedEdition(edition, digest, links.previous, str(relative))
+    )
+    appliance.journal.append(
+        Event(
+            EventKind.RECEIPT_ISSUED,
+            {
+                "exchange": event.exchange_id,
+                "receipt": event.receipt_id,
+                "edition": edition.value,
+                "stage": event.stage,
+                "paeSha256": digest,
+            },
+        )
+    )
+
+
+def _payload_of(bundle: Path) -> bytes:
+    """What a bundle of our own states; written by us, found again after a crash."""
+    with zipfile.ZipFile(bundle) as opened:
+        return opened.read("receipt.json")
+
+
+def _pae(detail: ExchangeDetail, slot: str, edition: Edition) -> str:
+    found = [one for one in detail.receipts if one.slot == slot and one.edition == edition]
+    return found[-1].pae_sha256 if found else ""
+
+
+def _closing_links(detail: ExchangeDetail, edition: Edition) -> Links:
+    """R3 follows the last R2, or R1 where there is none, or nothing; and lists every R2."""
+    seconds = [one for one in detail.receipts if one.slot == "R2" and one.edition == edition]
+    previous = seconds[-1].pae_sha256 if seconds else _pae(detail, "R1", edition)
+    return Links(
+        previous=previous,
+        deliveries=tuple(DeliveryLink(Stage(one.stage), one.pae_sha256) for one in seconds),
+    )
+
+
+def _first_receipt_of(appliance: Appliance, exchange_id: str | None) -> str:
+    if exchange_id is None:
+        return ""
+    receipts: tuple[ReceiptRecord, ...] = show_exchange(appliance.custody, exchange_id).receipts
+    return next((one.receipt_id for one in receipts if one.slot == "R1"), "")
+
+
+def _say_closed(appliance: Appliance, detail: ExchangeDetail) -> None:
+    """The canonical line of an exchange, in journal and log."""
+    one = detail.exchange
+    states = [delivery(appliance.custody, sent.delivery_id).state for sent in detail.deliveries]
+    rejected = one.state is ExchangeState.REJECTED
+    appliance.journal.append(
+        Event(
+            EventKind.EXCHANGE_CLOSED,
+            {
+                "exchange": one.exchange_id,
+                "instances": one.instance_count,
+                "forwarded": states.count(DeliveryState.FORWARDED),
+                "refused": states.count(DeliveryState.REJECTED),
+                "rejected": int(rejected),
+            },
+        )
+    )
+    log.info(
+        "exchange closed",
+        exchange_id=one.exchange_id,
+        route=one.route,
+        state="rejected" if rejected else "closed",
+        instances=one.instance_count,
+        bytes=one.byte_count,
+        sent=states.count(DeliveryState.FORWARDED),
+        refused=states.count(DeliveryState.REJECTED),
+        attempt=one.attempt_count,
+        seconds=round((appliance.clock() - one.created_at).total_seconds(), 1),
+    )

@@ -1,0 +1,210 @@
+"""What the receipts of an exchange say, from custody's record of it and nothing else."""
+
+from collections import Counter
+from typing import Any
+
+from agent.custody.listings import ExchangeDetail
+from agent.custody.records import DecisionRecord, DeliveryRecord, FrozenInstance
+from agent.pipeline.appliance import Appliance
+from exchange.domain.delivery import InstanceState
+from exchange.domain.exchange import DecisionKind, Direction, ExchangeState
+from exchange.receipts.facts import (
+    CheckFacts,
+    CompletenessFacts,
+    DeidentificationFacts,
+    DeliveryFacts,
+    DestinationFacts,
+    IdentityFacts,
+    MethodCode,
+    OcrModel,
+    PixelFacts,
+    PolicyFacts,
+    ProofFacts,
+    ReceiptBody,
+    ResponseCount,
+    ReviewFacts,
+    StudyFacts,
+    Subject,
+)
+from exchange.receipts.references import Reference, keyed_reference
+from exchange.receipts.statement import timestamp
+from redact.headers.profile import CODE_MEANINGS
+
+_CONFIRMED = frozenset({InstanceState.SENT, InstanceState.WARNING})
+
+
+def body_of(
+    appliance: Appliance,
+    detail: ExchangeDetail,
+    delivery: DeliveryFacts | None = None,
+    destinations: tuple[DestinationFacts, ...] = (),
+) -> ReceiptBody:
+    """The body of a receipt of this exchange, for any of R1, R2 and R3."""
+    exchange = detail.exchange
+    sent = _sent(detail, delivery)
+    return ReceiptBody(
+        direction=exchange.direction or Direction.OUTBOUND,
+        subjects=tuple(_subject(one) for one in detail.frozen),
+        study=_study(appliance, detail),
+        policy=_policy(appliance, detail),
+        identity=_identity(detail),
+        deidentification=_deidentification(detail) if exchange.profile_id and detail.frozen else None,
+        checks=tuple(CheckFacts(one.finding_id, one.severity, one.evidence) for one in detail.findings),
+        review=tuple(_review(appliance, one) for one in detail.decisions),
+        delivery=delivery,
+        completeness=CompletenessFacts(
+            sent=sent,
+            evidence=str(exchange.evidence.get("rule", "none")),
+            expected=exchange.evidence.get("expected", "unknown"),
+            missing=exchange.instance_count - sent,
+        ),
+        destinations=destinations,
+    )
+
+
+def delivery_facts(appliance: Appliance, detail: ExchangeDetail, delivery: DeliveryRecord) -> DeliveryFacts:
+    """How one delivery went, for its R2."""
+    mine = [one for one in detail.effects if one.destination == delivery.destination]
+    statuses = Counter(one.status or one.state.value for one in mine)
+    return DeliveryFacts(
+        destination=delivery.destination,
+        protocol=appliance.configuration.protocol_of(delivery.destination),
+        attempts=delivery.attempts,
+        responses=tuple(ResponseCount(status, count) for status, count in sorted(statuses.items())),
+        peer_spki_sha256=str(delivery.transport.get("peerSpkiSha256", "")),
+        tls=str(delivery.transport.get("tls", "")),
+    )
+
+
+def destination_facts(detail: ExchangeDetail) -> tuple[DestinationFacts, ...]:
+    """How each delivery ended, for the site edition of R3."""
+    return tuple(
+        DestinationFacts(one.destination, one.state.value, _confirmed(detail, one.destination))
+        for one in detail.deliveries
+    )
+
+
+def _sent(detail: ExchangeDetail, delivery: DeliveryFacts | None) -> int:
+    """Instances that count as sent: by this delivery, by every delivery (R3), or about to be (R1)."""
+    if delivery is not None:
+        return _confirmed(detail, delivery.destination)
+    if detail.exchange.state is ExchangeState.REJECTED:
+        return 0
+    if detail.deliveries:
+        return min(_confirmed(detail, one.destination) for one in detail.deliveries)
+    return len(detail.frozen)
+
+
+def _confirmed(detail: ExchangeDetail, destination: str) -> int:
+    return sum(one.destination == destination and one.state in _CONFIRMED for one in detail.effects)
+
+
+def _subject(frozen: FrozenInstance) -> Subject:
+    return Subject(
+        sop_instance_uid=frozen.sop_instance_uid,
+        sha256=frozen.sha256,
+        transfer_syntax=frozen.transfer_syntax_uid,
+        byte_count=frozen.byte_count,
+        sop_class=frozen.sop_class_uid,
+        pixel_sha256=frozen.pixel_sha256,
+    )
+
+
+def _study(appliance: Appliance, detail: ExchangeDetail) -> StudyFacts:
+    exchange = detail.exchange
+    key = appliance.domain_keys.key(exchange.pseudonym_domain or "identity-retained")
+    return StudyFacts(
+        study_instance_uid=exchange.study_uid_sent,
+        series=len({one.series_instance_uid for one in detail.frozen}),
+        instances=len(detail.frozen),
+        bytes=sum(one.byte_count for one in detail.frozen),
+        source_ref=keyed_reference(key, Reference.STUDY, exchange.study_instance_uid),
+        source_study_instance_uid=exchange.study_instance_uid,
+    )
+
+
+def _policy(appliance: Appliance, detail: ExchangeDetail) -> PolicyFacts:
+    released = any(one.kind is DecisionKind.RELEASE for one in detail.decisions)
+    rejected = detail.exchange.state is ExchangeState.REJECTED
+    decision = "rejected" if rejected else "released" if released else "pass"
+    return PolicyFacts(
+        id=detail.exchange.route or "unrouted",
+        sha256=detail.exchange.config_sha256 or appliance.configuration.loaded.sha256,
+        rules=tuple(dict.fromkeys(one.code for one in detail.holds)),
+        decision=decision,
+    )
+
+
+def _identity(detail: ExchangeDetail) -> IdentityFacts:
+    if not detail.exchange.profile_id:
+        return IdentityFacts("retained")
+    if not detail.frozen:
+        return IdentityFacts("retained", "not examined", "not examined")
+    counts = detail.exchange.counts
+    return IdentityFacts(
+        "removed",
+        str(counts.get("knownIdentifiers", "not examined")),
+        str(counts.get("textDetection", "not examined")),
+    )
+
+
+def _deidentification(detail: ExchangeDetail) -> DeidentificationFacts:
+    counts = detail.exchange.counts
+    actions: dict[str, int] = dict(counts["actions"])
+    return DeidentificationFacts(
+        profile=tuple(MethodCode(code, "DCM", CODE_MEANINGS[code]) for code in counts["methodCodes"]),
+        profile_id=detail.exchange.profile_id,
+        profile_sha256=str(counts["profileSha256"]),
+        table_edition=str(counts["tableEdition"]),
+        removed=actions.get("removed", 0),
+        emptied=actions.get("emptied", 0),
+        replaced=actions.get("replaced", 0) + actions.get("shifted", 0),
+        kept=actions.get("kept", 0),
+        uids_mapped=int(counts["uidsMapped"]),
+        date_shift="yes" if actions.get("shifted", 0) else "no",
+        pixel=_pixel(detail),
+        proof=_proof(detail),
+    )
+
+
+def _pixel(detail: ExchangeDetail) -> PixelFacts | None:
+    counts = detail.exchange.counts
+    if counts.get("pixels") != "examined":
+        return None
+    touched = [one for one in detail.frozen if one.boxes]
+    return PixelFacts(
+        regions=sum(len(one.boxes) for one in touched),
+        instances=len(touched),
+        reviewed_by_human="yes" if any(one.kind is DecisionKind.REDACT for one in detail.decisions) else "no",
+        ocr_models=_models(counts.get("cleanerModels", ())),
+    )
+
+
+def _proof(detail: ExchangeDetail) -> ProofFacts:
+    counts = detail.exchange.counts
+    proved = all(one.proved for one in detail.frozen)
+    return ProofFacts(
+        method=str(counts.get("proofMethod", "independent re-read")),
+        passed="yes" if proved else "overridden",
+        instances=sum(one.proved for one in detail.frozen),
+        canary=str(counts.get("canary", "")),
+        ocr_models=_models(counts.get("proverModels", ())),
+    )
+
+
+def _models(listed: Any) -> tuple[OcrModel, ...]:
+    return tuple(OcrModel(one["name"], one["version"], one["sha256"]) for one in listed)
+
+
+def _review(appliance: Appliance, decision: DecisionRecord) -> ReviewFacts:
+    key = appliance.domain_keys.key("receipts/people")
+    return ReviewFacts(
+        user_ref=keyed_reference(key, Reference.USER, decision.by_asserted),
+        role=decision.role.value,
+        decision=decision.kind.value,
+        meaning=decision.reason_code.value,
+        at=timestamp(decision.decided_at),
+        person=decision.by_asserted,
+        local_user=decision.local_user,
+        reason_text=decision.reason_text,
+    )

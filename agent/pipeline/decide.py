@@ -1,0 +1,144 @@
+"""A person's word on a hold: who may say it, what it does, and that it is journaled before it counts."""
+
+import hmac
+from dataclasses import dataclass, field
+from hashlib import sha256
+
+from agent.custody.holds import decide, list_holds, show_hold
+from agent.custody.listings import exchange
+from agent.custody.records import Decision, ExchangeRecord, HoldRecord
+from agent.pipeline.appliance import Appliance
+from agent.pipeline.attest import attest_exchange
+from exchange.domain.codes import ReasonCode
+from exchange.domain.errors import CustodyError
+from exchange.domain.exchange import DecisionKind, DecisionReason, ExchangeState, Role
+from exchange.journal.events import Event, EventKind, Outcome
+
+NEEDS_PRIVACY = frozenset(
+    {
+        ReasonCode.PROOF_IDENTIFIER,
+        ReasonCode.PROOF_TEXT,
+        ReasonCode.PROOF_IOD,
+        ReasonCode.UNDECODABLE_PIXELS,
+        ReasonCode.VIDEO,
+    }
+)
+"""Holds whose release lets bytes leave that were not proved (design, People)."""
+
+CANNOT_RELEASE = frozenset(
+    {
+        ReasonCode.STRUCTURED_CONTENT,
+        ReasonCode.ENCAPSULATED_DOCUMENT,
+        ReasonCode.COMPLEX_GRAPHICS,
+        ReasonCode.POLICY,
+        ReasonCode.NOT_DICOM,
+        ReasonCode.TRUNCATED,
+        ReasonCode.LIMIT_EXCEEDED,
+        ReasonCode.TRANSFER_SYNTAX,
+        ReasonCode.MISSING_UID,
+        ReasonCode.GROUP_0000,
+        ReasonCode.DICOMDIR,
+    }
+)
+"""Holds of which no cleaned bytes exist: nothing could be released."""
+
+_PREFERRED = (Role.PRIVACY, Role.ADMINISTRATOR, Role.TECHNOLOGIST)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a person says of a hold.
+
+    Attributes:
+        kind: `release` or `reject`.
+        by: Name as given with `--by`; must stand under `people:` in the site file.
+        local_user: Who the kernel says is asking.
+        reason: Code for the partner edition.
+        text: Free text, site edition only.
+    """
+
+    kind: DecisionKind
+    by: str
+    local_user: str
+    reason: DecisionReason
+    text: str = field(default="", repr=False)
+
+
+def decide_hold(appliance: Appliance, hold_id: str, verdict: Verdict) -> ExchangeRecord:
+    """Record a decision and act on it.
+
+    Args:
+        appliance: The running appliance.
+        hold_id: The hold, or the start of its id.
+        verdict: Who says what.
+
+    Raises:
+        CustodyError: The person or the role does not allow it, or there is nothing that could be released.
+    """
+    held = find_hold(appliance, hold_id)
+    try:
+        role = _role(appliance, verdict, held)
+    except CustodyError:
+        _journal(appliance, held, verdict, Outcome.DENIED)
+        raise
+    _journal(appliance, held, verdict, Outcome.OK)
+    decision = Decision(verdict.kind, verdict.by, verdict.local_user, role, verdict.reason, verdict.text)
+    found = decide(appliance.custody, held.hold_id, decision, appliance.clock())
+    if found.state is ExchangeState.REJECTED:
+        attest_exchange(appliance, found.exchange_id)
+    appliance.wake()
+    return exchange(appliance.custody, found.exchange_id)
+
+
+def find_hold(appliance: Appliance, start: str) -> HoldRecord:
+    """The hold whose id begins with `start`, as people type it.
+
+    Raises:
+        CustodyError: None does, or several do.
+    """
+    found = [one for one in list_holds(appliance.custody, None) if one.hold_id.startswith(start)]
+    if len(found) == 1:
+        return show_hold(appliance.custody, found[0].hold_id)
+    raise CustodyError(
+        f"cannot find one hold that begins with {start}: there are {len(found)}", "see `lockgate holds list`"
+    )
+
+
+def _role(appliance: Appliance, verdict: Verdict, held: HoldRecord) -> Role:
+    people = appliance.configuration.site.people
+    if verdict.by not in people:
+        raise CustodyError(
+            "cannot take this decision: the person given with --by is not in the site file",
+            f"known are {', '.join(people) or 'none'}; add them under `people:` and reload",
+        )
+    roles = people[verdict.by].roles
+    if verdict.kind is DecisionKind.RELEASE:
+        if held.code in CANNOT_RELEASE:
+            raise CustodyError(
+                f"cannot release a hold of {held.code}: there are no cleaned bytes that could leave",
+                "reject it, or send the study again without that instance",
+            )
+        if held.code in NEEDS_PRIVACY and Role.PRIVACY not in roles:
+            raise CustodyError(
+                f"cannot release a hold of {held.code}: what leaves would be unproved",
+                "somebody with the role `privacy` in the site file must do it",
+            )
+    return next(role for role in _PREFERRED if role in roles)
+
+
+def _journal(appliance: Appliance, held: HoldRecord, verdict: Verdict, outcome: Outcome) -> None:
+    key = appliance.domain_keys.key("receipts/people")
+    actor = hmac.digest(key, verdict.by.encode(), sha256).hex()[:32]
+    appliance.journal.append(
+        Event(
+            EventKind.REVIEW_DECISION,
+            {
+                "hold": held.hold_id,
+                "exchange": held.exchange_id,
+                "code": held.code,
+                "decision": verdict.kind.value,
+            },
+            outcome,
+            actor,
+        )
+    )

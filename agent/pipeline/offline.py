@@ -1,0 +1,259 @@
+"""`lockgate clean`: a folder cleaned without a daemon, by the same stages, in two phases: index, then write.
+
+Phase 1 walks IN (symlinks are not followed), refuses what is no DICOM, finds duplicates and UID conflicts,
+and harvests identifiers patient by patient. Phase 2 cleans and proves each instance in worker slots; only
+what is proved is moved to its place in OUT.
+"""
+
+import os
+import shutil
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Literal, cast
+
+from agent.pipeline.cleaning import box_rows
+from agent.pipeline.report import (
+    CleanReport,
+    ReportedActions,
+    ReportedBox,
+    ReportedFile,
+    ReportedReason,
+    Totals,
+)
+from agent.pipeline.work import CLEAN, SURVEY, CleanResult, CleanTask, HeldInstance, SurveyedFile
+from agent.workers.pool import Pool
+from exchange.domain.codes import ReasonCode
+from exchange.domain.errors import ConfigurationError
+from exchange.domain.identifiers import HarvestedIdentifiers
+from exchange.durable import fsync_folder, make_folder
+from exchange.keys.domains import DomainKeys
+from redact.headers.profile import Profile
+from redact.identifiers.pseudonymiser import Pseudonymiser, is_placeholder
+from redact.stage import CleanedInstance
+
+_CHUNK = 4
+_SURVEY_CHUNK = 64
+_SECONDS = 3600.0
+_PARTIAL = ".lockgate-partial"
+
+
+@dataclass(frozen=True, slots=True)
+class CleanJob:
+    """What to clean, how, and with which key.
+
+    Attributes:
+        source: A file or a folder.
+        target: An empty or absent folder, not inside `source`.
+        issuer: Stands for IssuerOfPatientID where it is absent.
+        on_progress: Told the number of files done and in all.
+    """
+
+    source: Path
+    target: Path
+    profile: Profile
+    keys: DomainKeys = field(repr=False)
+    domain: str
+    issuer: str
+    on_progress: Callable[[int, int], None] = lambda _done, _total: None
+
+
+@dataclass(slots=True)
+class _Outcomes:
+    """What became of each input, by its path relative to IN."""
+
+    cleaned: dict[str, CleanedInstance] = field(default_factory=dict)
+    reasons: dict[str, HeldInstance] = field(default_factory=dict)
+    duplicate_of: dict[str, str] = field(default_factory=dict)
+
+
+def clean_offline(job: CleanJob, pool: Pool, slots: int) -> CleanReport:
+    """Clean `source` into `target`.
+
+    Returns:
+        The report, one entry per input file.
+
+    Raises:
+        ConfigurationError: IN or OUT cannot be used as asked.
+        LockgateError: A worker or a model failed.
+    """
+    _check_places(job)
+    files = dict(_inputs(job.source))
+    make_folder(job.target)
+    partial = job.target / _PARTIAL
+    make_folder(partial)
+    try:
+        outcomes = _Outcomes()
+        patients = _survey(job, files, pool, slots, outcomes)
+        _clean_all(job, files, patients, _Workers(pool, slots, partial), outcomes)
+        _place(job.target, outcomes)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return _report(job, files, outcomes)
+
+
+@dataclass(frozen=True, slots=True)
+class _Workers:
+    pool: Pool
+    slots: int
+    folder: Path
+
+
+def _check_places(job: CleanJob) -> None:
+    source, target = job.source.resolve(), job.target.resolve()
+    if not source.exists():
+        raise ConfigurationError("cannot clean: IN does not exist", "name a file or a folder")
+    if target == source or source in target.parents:
+        raise ConfigurationError("cannot clean: OUT is inside IN", "name a folder elsewhere")
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise ConfigurationError("cannot clean: OUT is not empty", "name a new or an empty folder")
+
+
+def _inputs(source: Path) -> Iterator[tuple[str, Path]]:
+    """Every regular file below IN by relative path, in a stable order; a single file by its name."""
+    if source.is_file():
+        yield source.name, source
+        return
+    for folder, folders, names in os.walk(source, followlinks=False):
+        folders.sort()
+        for name in sorted(names):
+            path = Path(folder) / name
+            if path.is_file() and not path.is_symlink():
+                yield str(path.relative_to(source)), path
+
+
+def _survey(
+    job: CleanJob, files: dict[str, Path], pool: Pool, slots: int, outcomes: _Outcomes
+) -> dict[tuple[str, str], list[SurveyedFile]]:
+    """Phase 1: what can be read, by patient; the rest has its reason in `outcomes`."""
+
+    def work(chunk: Sequence[tuple[str, Path]]) -> tuple[Sequence[SurveyedFile], Sequence[HeldInstance]]:
+        found: tuple[Sequence[SurveyedFile], Sequence[HeldInstance]] = pool.submit(
+            SURVEY, tuple(chunk), seconds=_SECONDS
+        )
+        return found
+
+    surveyed: list[SurveyedFile] = []
+    listed = list(files.items())
+    chunks = [listed[start : start + _SURVEY_CHUNK] for start in range(0, len(listed), _SURVEY_CHUNK)]
+    with ThreadPoolExecutor(slots, thread_name_prefix="survey") as threads:
+        for some, refused in threads.map(work, chunks):
+            surveyed += some
+            outcomes.reasons.update({one.key: one for one in refused})
+    by_uid: dict[str, dict[str, list[SurveyedFile]]] = defaultdict(lambda: defaultdict(list))
+    for one in surveyed:
+        by_uid[one.sop_instance_uid][one.identity].append(one)
+    patients: dict[tuple[str, str], list[SurveyedFile]] = defaultdict(list)
+    for contents in by_uid.values():
+        for same in contents.values():
+            if len(contents) > 1:
+                outcomes.reasons.update({one.key: _conflict(one.key) for one in same})
+                continue
+            outcomes.duplicate_of.update({other.key: same[0].key for other in same[1:]})
+            patients[_patient(job, same[0])].append(same[0])
+    return patients
+
+
+def _patient(job: CleanJob, one: SurveyedFile) -> tuple[str, str]:
+    """Whose file it is; a placeholder id names nobody, so then it is the study's."""
+    if is_placeholder(one.patient_id):
+        return "study", one.study_instance_uid
+    return one.issuer or job.issuer, one.patient_id
+
+
+def _conflict(key: str) -> HeldInstance:
+    return HeldInstance(
+        key, ReasonCode.UID_CONFLICT, "(0008,0018)", "one SOP Instance UID, different contents"
+    )
+
+
+def _clean_all(
+    job: CleanJob,
+    files: dict[str, Path],
+    patients: dict[tuple[str, str], list[SurveyedFile]],
+    workers: _Workers,
+    outcomes: _Outcomes,
+) -> None:
+    """Phase 2: every patient's files with that patient's identifiers."""
+    pseudonymiser = Pseudonymiser(job.keys.key(job.domain), job.issuer)
+    numbers = {key: f"{number:08d}" for number, key in enumerate(files)}
+    names = {number: key for key, number in numbers.items()}
+    tasks = [
+        CleanTask(
+            files=tuple((numbers[one.key], files[one.key]) for one in members[start : start + _CHUNK]),
+            folder=workers.folder,
+            profile=job.profile,
+            pseudonymiser=pseudonymiser,
+            identifiers=HarvestedIdentifiers().union(one.identifiers for one in members),
+            canary_seed=job.domain.encode(),
+        )
+        for members in patients.values()
+        for start in range(0, len(members), _CHUNK)
+    ]
+    done, total = len(outcomes.reasons), len(files)
+
+    def work(task: CleanTask) -> CleanResult:
+        result: CleanResult = workers.pool.submit(CLEAN, task, seconds=_SECONDS)
+        return result
+
+    with ThreadPoolExecutor(workers.slots, thread_name_prefix="clean") as threads:
+        for result in threads.map(work, tasks):
+            outcomes.cleaned.update({names[number]: one for number, one in result.cleaned})
+            outcomes.reasons.update({names[one.key]: one.renamed(names[one.key]) for one in result.held})
+            done += len(result.cleaned) + len(result.held)
+            job.on_progress(done, total)
+
+
+def _place(target: Path, outcomes: _Outcomes) -> None:
+    """Move what is proved to `<study>/<series>/<instance>.dcm` under the new UIDs."""
+    folders = set()
+    for one in outcomes.cleaned.values():
+        place = target / output_of(one)
+        make_folder(place.parent)
+        os.replace(one.path, place)
+        folders.add(place.parent)
+    for folder in folders:
+        fsync_folder(folder)
+
+
+def output_of(one: CleanedInstance) -> Path:
+    """Where a cleaned instance lies, relative to OUT; made of new UIDs only."""
+    return Path(one.study_instance_uid) / one.series_instance_uid / f"{one.sop_instance_uid}.dcm"
+
+
+def _report(job: CleanJob, files: dict[str, Path], outcomes: _Outcomes) -> CleanReport:
+    entries = tuple(_entry(name, outcomes) for name in files)
+    counted = {status: sum(one.status == status for one in entries) for status in ("clean", "held", "failed")}
+    return CleanReport(
+        version=metadata.version("lockgate"),
+        profile=job.profile.profile_id,
+        profileSha256=job.profile.sha256,
+        key=cast("Literal['site', 'file', 'ephemeral']", job.keys.source),
+        totals=Totals(**counted),
+        files=entries,
+    )
+
+
+def _entry(name: str, outcomes: _Outcomes) -> ReportedFile:
+    first = outcomes.duplicate_of.get(name, name)
+    held = outcomes.reasons.get(first)
+    if held is not None:
+        return ReportedFile(
+            input=name,
+            status="failed" if held.failed else "held",
+            output=None,
+            sopInstanceUID=None,
+            reasons=(ReportedReason(code=held.code, path=held.path),),
+        )
+    one = outcomes.cleaned[first]
+    return ReportedFile(
+        input=name,
+        status="clean",
+        output=str(output_of(one)),
+        sopInstanceUID=one.sop_instance_uid,
+        boxes=tuple(ReportedBox(**box) for box in box_rows(one)),
+        actions=ReportedActions(**one.header.actions.as_dict()),
+    )

@@ -1,0 +1,213 @@
+"""What runs in worker processes: indexing a study, and cleaning with proof. Files in, facts out.
+
+Payloads and results cross a pipe to our own processes only; they carry keys and identifiers and are never
+logged. Model sessions are built once per worker, at the first study that needs them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+
+from agent.config.logs import configure_logs
+from agent.inference.readers import open_reader, open_store
+from agent.inference.session import ModelFacts
+from agent.workers.child import WorkerContext
+from exchange.dicomio.digest import file_identity
+from exchange.dicomio.examine import examine
+from exchange.dicomio.getters import text, uid
+from exchange.dicomio.header import read_header, read_header_at
+from exchange.domain.codes import ReasonCode
+from exchange.domain.errors import HeldError, InputError
+from exchange.domain.identifiers import HarvestedIdentifiers
+from redact.headers.profile import Profile
+from redact.identifiers.harvest import harvest
+from redact.identifiers.pseudonymiser import Pseudonymiser
+from redact.ocr.reader import TextReader
+from redact.stage import CleanedInstance, CleaningPlan, InstanceCleaner, Readers
+from triage.quality.summary import InstanceSummary, summarise
+
+START = "agent.pipeline.work:start"
+INDEX = "agent.pipeline.work:index_files"
+SURVEY = "agent.pipeline.work:survey_files"
+CLEAN = "agent.pipeline.work:clean_files"
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerFacts:
+    """What a worker is started with.
+
+    Attributes:
+        catalogue: `config/models.yaml`.
+        model_folders: Where weights are looked for; None for the usual places.
+        providers: Execution providers in order, from the firmware profile.
+        threads: Threads of one model.
+    """
+
+    catalogue: Path
+    model_folders: tuple[Path, ...] | None
+    providers: tuple[str, ...]
+    threads: int
+
+
+@dataclass
+class Models:
+    """A worker's readers, each built when it is first needed."""
+
+    facts: WorkerFacts
+
+    @cached_property
+    def cleaner(self) -> tuple[TextReader, tuple[ModelFacts, ...]]:
+        """The cleaner's reader."""
+        return self._open("cleaner")
+
+    @cached_property
+    def prover(self) -> tuple[TextReader, tuple[ModelFacts, ...]]:
+        """The prover's reader, with other weights."""
+        return self._open("prover")
+
+    def _open(self, name: str) -> tuple[TextReader, tuple[ModelFacts, ...]]:
+        store = open_store(self.facts.catalogue, self.facts.model_folders)
+        return open_reader(store, name, self.facts.providers, self.facts.threads)
+
+
+def start(facts: WorkerFacts) -> Models:
+    """Initialise a worker: logs that carry no PHI, readers on demand."""
+    configure_logs()
+    return Models(facts)
+
+
+@dataclass(frozen=True, slots=True)
+class HeldInstance:
+    """An instance that may not pass, or cannot be read: published code and element path or box; no value."""
+
+    key: str
+    code: ReasonCode
+    path: str
+    detail: str
+    failed: bool = False
+
+    def renamed(self, key: str) -> "HeldInstance":
+        """The same under another key."""
+        return replace(self, key=key)
+
+
+@dataclass(frozen=True, slots=True)
+class SurveyedFile:
+    """What the offline survey learns of a file: what it is, whose it is, and what must not survive."""
+
+    key: str
+    identity: str
+    sop_instance_uid: str = field(repr=False)
+    study_instance_uid: str = field(repr=False)
+    issuer: str = field(repr=False)
+    patient_id: str = field(repr=False)
+    identifiers: HarvestedIdentifiers = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class IndexedFile:
+    """What the first phase learns of a file."""
+
+    key: str
+    summary: InstanceSummary
+    identifiers: HarvestedIdentifiers = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class CleanTask:
+    """A part of a study to be cleaned; `files` are (key, source), written to `folder/<key>.dcm`."""
+
+    files: tuple[tuple[str, Path], ...]
+    folder: Path
+    profile: Profile
+    pseudonymiser: Pseudonymiser
+    identifiers: HarvestedIdentifiers = field(repr=False)
+    released: frozenset[ReasonCode] = frozenset()
+    canary_seed: bytes = field(default=b"", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class CleanResult:
+    """What became of a part of a study, in the order of its files.
+
+    Attributes:
+        cleaner, prover: Facts of the models that read the pixels.
+    """
+
+    cleaned: tuple[tuple[str, CleanedInstance], ...]
+    held: tuple[HeldInstance, ...]
+    cleaner: tuple[ModelFacts, ...]
+    prover: tuple[ModelFacts, ...]
+
+
+def index_files(
+    files: Sequence[tuple[str, Path]], context: WorkerContext
+) -> tuple[tuple[IndexedFile, ...], tuple[HeldInstance, ...]]:
+    """First phase: read every header once, harvest identifiers, summarise for the quality checks."""
+    indexed, unreadable = [], []
+    for key, path in files:
+        try:
+            ds = read_header(path)
+        except InputError as error:
+            unreadable.append(HeldInstance(key, error.code, "", error.message, failed=True))
+            continue
+        indexed.append(IndexedFile(key, summarise(ds), harvest(ds)))
+        context.progress(1)
+    return tuple(indexed), tuple(unreadable)
+
+
+def survey_files(
+    files: Sequence[tuple[str, Path]], context: WorkerContext
+) -> tuple[tuple[SurveyedFile, ...], tuple[HeldInstance, ...]]:
+    """First phase of `lockgate clean`: as `index_files`, with each file's identity and patient."""
+    surveyed, refused = [], []
+    for key, path in files:
+        try:
+            surveyed.append(_survey(key, path))
+        except InputError as error:
+            refused.append(HeldInstance(key, error.code, "", error.message, failed=True))
+        context.progress(1)
+    return tuple(surveyed), tuple(refused)
+
+
+def _survey(key: str, path: Path) -> SurveyedFile:
+    layout = examine(path)
+    ds = read_header_at(layout)
+    return SurveyedFile(
+        key=key,
+        identity=file_identity(layout),
+        sop_instance_uid=layout.sop_instance_uid,
+        study_instance_uid=uid(ds, "StudyInstanceUID"),
+        issuer=text(ds, "IssuerOfPatientID"),
+        patient_id=text(ds, "PatientID"),
+        identifiers=harvest(ds),
+    )
+
+
+def clean_files(task: CleanTask, context: WorkerContext) -> CleanResult:
+    """Second phase: clean and prove each file; one that is held does not stop the others."""
+    models: Models = context.state
+    plan = CleaningPlan(
+        profile=task.profile,
+        pseudonymiser=task.pseudonymiser,
+        identifiers=task.identifiers,
+        readers=Readers(),
+        released=task.released,
+        canary_seed=task.canary_seed,
+    )
+    facts: tuple[tuple[ModelFacts, ...], tuple[ModelFacts, ...]] = ((), ())
+    if plan.cleans_pixels:
+        plan = plan.reading_with(Readers(models.cleaner[0], models.prover[0]))
+        facts = (models.cleaner[1], models.prover[1])
+    cleaner = InstanceCleaner(plan)
+    cleaned, held = [], []
+    for key, source in task.files:
+        try:
+            cleaned.append((key, cleaner.run(source, task.folder / f"{key}.dcm")))
+        except HeldError as error:
+            held.append(HeldInstance(key, error.code, error.path, error.message))
+        except InputError as error:
+            held.append(HeldInstance(key, error.code, "", error.message, failed=True))
+        context.progress(1)
+    return CleanResult(tuple(cleaned), tuple(held), *facts)

@@ -1,0 +1,180 @@
+"""What would happen to a study, without doing it: the same routing and header cleaning, on a copy in memory.
+
+Nothing is written and no value is told: element paths, keywords, actions and counts only. Pseudonyms are made
+with a random key, so the plan never needs the site's secrets. The text burned into pixels is not looked for
+here; the plan says whether the profile would look for it.
+"""
+
+import copy
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydicom.datadict import keyword_for_tag
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence as Items
+
+from agent.config.answers import PlannedElement, PlannedRoute, PlannedStudy
+from agent.policy.facts import ConnectionFacts, ContentFacts, HeaderFacts
+from agent.policy.routes import EffectiveRoute, RouteTable, content_matches
+from exchange.dicomio.getters import text, texts, uid
+from exchange.dicomio.header import read_header
+from exchange.dicomio.quiet import quiet
+from exchange.domain.errors import HeldError, InputError
+from exchange.keys.domains import DomainKeys
+from redact.headers.cleaner import clean_header
+from redact.headers.outcome import HeaderContext
+from redact.headers.profile import Option, Profile
+from redact.identifiers.harvest import harvest
+from redact.identifiers.pseudonymiser import Pseudonymiser
+from redact.structured.admission import admit
+
+_DATES = frozenset({"DA", "DT", "TM"})
+
+
+@dataclass(slots=True)
+class _Study:
+    headers: list[Dataset] = field(default_factory=list)
+
+
+def plan_studies(
+    folder: Path, routes: RouteTable, connection: ConnectionFacts | None
+) -> tuple[tuple[PlannedStudy, ...], dict[str, int]]:
+    """Plan every study of a folder, in the order in which their first files sort.
+
+    Args:
+        folder: A folder, or one file. Symbolic links are not followed.
+        routes: The site's routes.
+        connection: How the study would come; None asks the routes' conditions on the content only.
+
+    Returns:
+        The studies, and the number of files that cannot be used by reason code.
+    """
+    studies: defaultdict[str, _Study] = defaultdict(_Study)
+    refused: Counter[str] = Counter()
+    for path in _files(folder):
+        try:
+            header = read_header(path)
+        except InputError as error:
+            refused[error.code.value] += 1
+            continue
+        studies[uid(header, "StudyInstanceUID")].headers.append(header)
+    with quiet():
+        planned = tuple(_plan(study.headers, routes, connection) for study in studies.values())
+    return planned, dict(sorted(refused.items()))
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    if folder.is_file():
+        yield folder
+        return
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and not path.is_symlink():
+            yield path
+
+
+def _plan(headers: Sequence[Dataset], routes: RouteTable, connection: ConnectionFacts | None) -> PlannedStudy:
+    content = ContentFacts.of(
+        HeaderFacts(
+            modality=text(ds, "Modality"),
+            body_part=text(ds, "BodyPartExamined"),
+            study_description=text(ds, "StudyDescription"),
+            referring=" ".join(texts(ds, "ReferringPhysicianName")),
+        )
+        for ds in headers
+    )
+    if connection is None:
+        matched = tuple(route for route in routes.routes if content_matches(route.route.match, content))
+    else:
+        matched = routes.match(connection, content)
+    return PlannedStudy(
+        files=len(headers),
+        modalities=tuple(sorted(content.modalities)),
+        routes=tuple(_planned_route(route, headers) for route in matched),
+    )
+
+
+def _planned_route(route: EffectiveRoute, headers: Sequence[Dataset]) -> PlannedRoute:
+    elements: tuple[PlannedElement, ...] = ()
+    held: dict[str, int] = {}
+    if route.profile is not None:
+        elements, held = _clean_all(headers, route.profile)
+    cleans = route.profile is not None and Option.CLEAN_PIXEL_DATA in route.profile.options
+    return PlannedRoute(
+        route=route.name,
+        identity="retained" if route.profile is None else "removed",
+        profile=route.profile.profile_id if route.profile else None,
+        pseudonymDomain=route.pseudonym_domain or None,
+        conditions=_conditions(route),
+        deliver=route.destinations,
+        pixels="text is looked for and removed" if cleans else "not examined",
+        elements=elements,
+        held=held,
+    )
+
+
+def _conditions(route: EffectiveRoute) -> dict[str, str]:
+    given = route.route.match.model_dump(mode="json", exclude_none=True)
+    return {key: "|".join(value) if isinstance(value, list) else str(value) for key, value in given.items()}
+
+
+def _clean_all(
+    headers: Sequence[Dataset], profile: Profile
+) -> tuple[tuple[PlannedElement, ...], dict[str, int]]:
+    pseudonymiser = Pseudonymiser(DomainKeys.ephemeral().key("plan"), "plan")
+    context = HeaderContext.of(profile, pseudonymiser, [harvest(ds) for ds in headers])
+    tally: Counter[tuple[str, str, str]] = Counter()
+    held: Counter[str] = Counter()
+    for ds in headers:
+        cleaned = copy.deepcopy(ds)
+        try:
+            admit(ds)
+            clean_header(cleaned, context)
+        except HeldError as error:
+            held[error.code.value] += 1
+            continue
+        _compare(ds, cleaned, "", tally)
+    elements = tuple(
+        PlannedElement(path=path, keyword=keyword, action=action, count=count)
+        for (path, keyword, action), count in sorted(tally.items())
+    )
+    return elements, dict(sorted(held.items()))
+
+
+def _compare(before: Dataset, after: Dataset, path: str, tally: Counter[tuple[str, str, str]]) -> None:
+    # `keys()`: iterating a Dataset itself would decode every element first.
+    tags = {int(tag) for tag in before.keys()} | {int(tag) for tag in after.keys()}  # noqa: SIM118
+    for tag in sorted(tags):
+        place = f"{path}({tag >> 16:04X},{tag & 0xFFFF:04X})"
+        action = _action(before, after, tag)
+        if action == "items":
+            for old, new in zip(before[tag].value, after[tag].value, strict=True):
+                _compare(old, new, f"{place}[]", tally)
+        else:
+            tally[place, keyword_for_tag(tag), action] += 1
+
+
+def _action(before: Dataset, after: Dataset, tag: int) -> str:
+    if tag not in after:
+        return "removed"
+    if tag not in before:
+        return "added"
+    old, new = before[tag], after[tag]
+    if isinstance(old.value, Items) and isinstance(new.value, Items):
+        if len(old.value) == len(new.value) and len(old.value):
+            return "items"
+        return "kept" if len(old.value) == len(new.value) else "emptied" if not new.value else "replaced"
+    if old.value == new.value:
+        return "kept"
+    if new.is_empty:
+        return "emptied"
+    return "uid" if new.VR == "UI" else "shifted" if new.VR in _DATES else "replaced"
+
+
+def totals(elements: Sequence[PlannedElement]) -> Mapping[str, int]:
+    """How many elements meet each action."""
+    counts: Counter[str] = Counter()
+    for element in elements:
+        counts[element.action] += element.count
+    return dict(sorted(counts.items()))

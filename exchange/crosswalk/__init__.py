@@ -1,0 +1,1 @@
+"""The crosswalk: the sealed map between originals and pseudonyms; its own file, key and one reader."""

@@ -1,0 +1,119 @@
+"""`examine`: may this file be read at all, and where does everything lie?"""
+
+import struct
+from pathlib import Path
+from typing import BinaryIO
+
+from exchange.dicomio.filemeta import (
+    MEDIA_STORAGE_SOP_CLASS_UID,
+    TRANSFER_SYNTAX_UID,
+    FileMeta,
+    read_file_meta,
+)
+from exchange.dicomio.layout import FileLayout
+from exchange.dicomio.limits import Limits
+from exchange.dicomio.refusals import not_dicom, unknown_syntax
+from exchange.dicomio.stream import inflate, open_binary
+from exchange.dicomio.syntaxes import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, Encoding, encoding_of
+from exchange.dicomio.walk import Walk, WalkResult, dicomdir
+from exchange.dicomio.window import Window
+from exchange.domain.codes import ReasonCode
+from exchange.domain.errors import InputError
+
+MEDIA_STORAGE_DIRECTORY = "1.2.840.10008.1.3.10"
+_DEFAULTS = Limits()
+
+
+def examine(path: Path, limits: Limits = _DEFAULTS) -> FileLayout:
+    """Walk the structure of a file once, linearly and without recursion.
+
+    Files without preamble or file meta are repaired: the syntax is guessed from the first element, and the
+    whole data set must then parse and hold elements of group 0008.
+
+    Args:
+        path: The file.
+        limits: What it may cost.
+
+    Returns:
+        Where everything lies.
+
+    Raises:
+        InputError: `not-dicom`, `dicomdir`, `truncated`, `missing-uid`, `group-0000`, `limit-exceeded` or
+            `transfer-syntax`.
+        OSError: The file cannot be read.
+    """
+    with open_binary(path) as file:
+        size = file.seek(0, 2)
+        window = Window(file, size)
+        meta = read_file_meta(window)
+        if meta.uid(MEDIA_STORAGE_SOP_CLASS_UID) == MEDIA_STORAGE_DIRECTORY:
+            raise dicomdir()
+        declared = meta.uid(TRANSFER_SYNTAX_UID)
+        guessed = declared or _guess(window, meta.dataset_offset)
+        encoding = encoding_of(guessed)
+        if encoding is None:
+            raise unknown_syntax()
+        result = _walk(file, meta, window, encoding, limits)
+    if result.pixels is not None and result.pixels.encapsulated and not declared:
+        raise unknown_syntax()  # fragments of a codec that nobody named
+    return _layout(path, size, meta, result, guessed, encoding)
+
+
+def _walk(file: BinaryIO, meta: FileMeta, window: Window, encoding: Encoding, limits: Limits) -> WalkResult:
+    if encoding.deflated:
+        with inflate(file, meta.dataset_offset, limits) as inflated:
+            walk = Walk(Window(inflated, inflated.seek(0, 2)), 0, encoding, limits)
+            result = walk.run()
+    else:
+        walk = Walk(window, meta.dataset_offset, encoding, limits)
+        try:
+            result = walk.run()
+        except InputError as error:
+            if meta.prefixed or meta.values or walk.result.recognised:
+                raise
+            raise not_dicom("it has no DICM prefix and no data set") from error
+    if not (meta.prefixed or meta.values or result.recognised):
+        raise not_dicom("it has no DICM prefix and no data set")
+    if not result.sop_class_uid or not result.sop_instance_uid:
+        raise InputError(
+            ReasonCode.MISSING_UID,
+            "cannot identify the instance: SOPClassUID or SOPInstanceUID is missing or empty",
+            "have the sender repair the object",
+        )
+    return result
+
+
+def _layout(
+    path: Path, size: int, meta: FileMeta, result: WalkResult, syntax: str, encoding: Encoding
+) -> FileLayout:
+    if syntax in (IMPLICIT_LITTLE, EXPLICIT_LITTLE):
+        syntax = IMPLICIT_LITTLE if result.implicit_vr else EXPLICIT_LITTLE
+    return FileLayout(
+        path=path,
+        transfer_syntax_uid=syntax,
+        sop_class_uid=result.sop_class_uid,
+        sop_instance_uid=result.sop_instance_uid,
+        has_file_meta=bool(meta.values),
+        dataset_offset=meta.dataset_offset,
+        dataset_length=size - meta.dataset_offset,
+        implicit_vr=result.implicit_vr,
+        little_endian=encoding.little_endian,
+        deflated=encoding.deflated,
+        end_offset=result.end_offset,
+        pixels=result.pixels,
+    )
+
+
+def _guess(window: Window, offset: int) -> str:
+    """Guess the syntax of a data set from its first element, as `pydicom.dcmread(force=True)` does.
+
+    A first group below 0x0400 read with the wrong byte order is at least 0x0400.
+    """
+    if window.end - offset < 8:
+        if offset:
+            return EXPLICIT_LITTLE  # nothing left to read: the walk will say what is missing
+        raise not_dicom("it is too short")
+    group, _, vr = struct.unpack("<HH2s", window.take(offset, 6))
+    if not (0x40 < vr[0] < 0x5B and 0x40 < vr[1] < 0x5B):
+        return IMPLICIT_LITTLE
+    return EXPLICIT_BIG if group >= 0x0400 else EXPLICIT_LITTLE

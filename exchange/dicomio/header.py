@@ -1,0 +1,96 @@
+"""`read_header`: the data set without its pixels, through pydicom, after the structural walk said yes."""
+
+from io import BytesIO
+from pathlib import Path
+
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.filereader import read_dataset
+from pydicom.uid import UID
+from pydicom.valuerep import PersonName
+
+from exchange.dicomio.examine import examine
+from exchange.dicomio.filemeta import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from exchange.dicomio.layout import FileLayout
+from exchange.dicomio.limits import Limits
+from exchange.dicomio.quiet import quiet
+from exchange.dicomio.refusals import exceeded, not_dicom
+from exchange.dicomio.stream import open_offsets, pieces
+from exchange.domain.errors import InputError
+
+_DEFAULTS = Limits()
+
+
+def read_header(path: Path, limits: Limits = _DEFAULTS) -> Dataset:
+    """Read all elements but top-level Float, Double Float and Pixel Data, those behind it included.
+
+    The pixel element itself is left out (not emptied); `examine` says where it lies. Every element is
+    converted here, so that whatever pydicom cannot read is refused at the door.
+
+    Args:
+        path: The file.
+        limits: What it may cost.
+
+    Returns:
+        The data set, with `file_meta` set: transfer syntax and SOP UIDs as found in the data set.
+
+    Raises:
+        InputError: As `examine`; `not-dicom` also when pydicom cannot convert an element.
+        OSError: The file cannot be read.
+    """
+    return read_header_at(examine(path, limits), limits)
+
+
+def read_header_at(layout: FileLayout, limits: Limits = _DEFAULTS) -> Dataset:
+    """As `read_header`, of a file that was examined already.
+
+    Raises:
+        InputError: As `read_header`.
+        OSError: The file cannot be read.
+    """
+    raw = _header_bytes(layout, limits)
+    try:
+        with quiet():
+            ds = read_dataset(BytesIO(raw), layout.implicit_vr, layout.little_endian)
+            _convert(ds, limits)
+    except InputError:
+        raise
+    except Exception:  # noqa: BLE001 - the boundary to pydicom for one file; its texts may quote values
+        raise not_dicom("an element's value cannot be decoded") from None
+    ds.file_meta = _file_meta(layout)
+    return ds
+
+
+def _header_bytes(layout: FileLayout, limits: Limits) -> bytes:
+    start = 0 if layout.deflated else layout.dataset_offset
+    parts = [(start, layout.end_offset)]
+    if layout.pixels is not None:
+        parts = [(start, layout.pixels.element_offset), (layout.pixels.element_end, layout.end_offset)]
+    with open_offsets(layout, limits) as stream:
+        return b"".join(piece for begin, end in parts for piece in pieces(stream, begin, end - begin))
+
+
+def _convert(ds: Dataset, limits: Limits) -> None:
+    """Convert every element, iteratively: pydicom leaves sequences of defined length unread until asked."""
+    pending = [(ds, 0)]
+    while pending:
+        current, depth = pending.pop()
+        if depth > limits.depth:
+            raise exceeded("the nesting of sequences", limits.depth)
+        for element in current:
+            if element.VR == "SQ":
+                pending.extend((item, depth + 1) for item in element.value)
+            elif element.VR == "PN":
+                values = [element.value] if isinstance(element.value, PersonName) else element.value or []
+                for name in values:
+                    str(name)  # decodes, and may warn
+
+
+def _file_meta(layout: FileLayout) -> FileMetaDataset:
+    meta = FileMetaDataset()
+    meta.FileMetaInformationVersion = b"\0\1"
+    meta.MediaStorageSOPClassUID = UID(layout.sop_class_uid)
+    meta.MediaStorageSOPInstanceUID = UID(layout.sop_instance_uid)
+    meta.TransferSyntaxUID = UID(layout.transfer_syntax_uid)
+    meta.ImplementationClassUID = UID(IMPLEMENTATION_CLASS_UID)
+    meta.ImplementationVersionName = IMPLEMENTATION_VERSION_NAME
+    return meta

@@ -1,0 +1,207 @@
+"""`write_instance`: one durable Part 10 file, hashed on the way; pixels are streamed."""
+
+import struct
+import zlib
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from hashlib import sha256
+from io import BytesIO
+from pathlib import Path
+from typing import BinaryIO
+
+from pydicom.charset import default_encoding
+from pydicom.dataset import Dataset
+from pydicom.filebase import DicomIO
+from pydicom.filewriter import write_dataset
+
+from exchange.dicomio.filemeta import encode_file_meta
+from exchange.dicomio.getters import integer, uid
+from exchange.dicomio.layout import PIXEL_TAGS, FileLayout
+from exchange.dicomio.payloads import (
+    SEQUENCE_END,
+    CopyPayload,
+    EncapsulatedPayload,
+    NativePayload,
+    PixelField,
+    PixelPayload,
+    copied_field,
+    encapsulated_field,
+    native_field,
+)
+from exchange.dicomio.quiet import quiet
+from exchange.dicomio.refusals import unknown_syntax
+from exchange.dicomio.syntaxes import Encoding, encoding_of, is_encapsulated
+from exchange.domain.codes import ReasonCode
+from exchange.domain.errors import InputError
+from exchange.durable import replacing
+
+_EXTENDED_OFFSET_TABLE = 0x7FE00001
+_EXTENDED_OFFSET_TABLE_LENGTHS = 0x7FE00002
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenInstance:
+    """What was written.
+
+    Attributes:
+        sha256: Over the data set bytes after the file meta information, as `dataset_sha256` reads them.
+        pixel_sha256: Over the pixel value field without a sequence delimitation item, before any
+            deflating, as `pixel_sha256` reads it; "" when there is none.
+        byte_count: Data set bytes.
+    """
+
+    sha256: str
+    pixel_sha256: str
+    byte_count: int
+
+
+class _HashingSink:
+    """Takes data set bytes: deflates them if asked, hashes them, writes them."""
+
+    def __init__(self, file: BinaryIO, *, deflated: bool) -> None:
+        self._file = file
+        self._deflater = zlib.compressobj(wbits=-zlib.MAX_WBITS) if deflated else None
+        self._state = sha256()
+        self._count = 0
+
+    def write(self, data: bytes) -> None:
+        self._put(self._deflater.compress(data) if self._deflater else data)
+
+    def finish(self) -> tuple[str, int]:
+        if self._deflater:
+            self._put(self._deflater.flush())
+            self._put(b"\0" * (self._count % 2))  # PS3.5 A.5: padded to even length
+        return self._state.hexdigest(), self._count
+
+    def _put(self, data: bytes) -> None:
+        self._state.update(data)
+        self._count += len(data)
+        self._file.write(data)
+
+
+def write_instance(
+    path: Path, ds: Dataset, transfer_syntax_uid: str, pixels: PixelPayload | None
+) -> WrittenInstance:
+    """Write one instance with a zero preamble and fresh file meta, durably (written aside, fsynced, renamed).
+
+    Args:
+        path: The file; its folder exists. An existing file is replaced.
+        ds: The data set. Its own pixel data elements, file meta and retired group lengths are not written;
+            nor is its extended offset table where the frames are not copied.
+        transfer_syntax_uid: What to write; must suit the payload.
+        pixels: The pixel data element, None for none.
+
+    Raises:
+        InputError: `transfer-syntax`, unknown or unfit for this payload; `missing-uid`; `internal`, an
+            element cannot be encoded; or the source of a copy changed.
+        OSError: Writing failed; nothing is left behind.
+    """
+    encoding = encoding_of(transfer_syntax_uid)
+    if encoding is None:
+        raise unknown_syntax()
+    class_uid, instance_uid = uid(ds, "SOPClassUID"), uid(ds, "SOPInstanceUID")
+    if not class_uid or not instance_uid:
+        raise InputError(ReasonCode.MISSING_UID, "cannot write the instance: it has no SOP UIDs")
+    with _field(ds, transfer_syntax_uid, encoding, pixels) as pixel_field, replacing(path) as file:
+        file.write(encode_file_meta(class_uid, instance_uid, transfer_syntax_uid))
+        sink = _HashingSink(file, deflated=encoding.deflated)
+        pixel_digest = _write_data_set(sink, ds, encoding, pixel_field)
+        digest, count = sink.finish()
+    return WrittenInstance(digest, pixel_digest, count)
+
+
+def _field(
+    ds: Dataset, transfer_syntax_uid: str, encoding: Encoding, pixels: PixelPayload | None
+) -> AbstractContextManager[PixelField | None]:
+    match pixels:
+        case None:
+            return nullcontext(None)
+        case NativePayload():
+            _require(not is_encapsulated(transfer_syntax_uid))
+            return nullcontext(native_field(pixels))
+        case EncapsulatedPayload():
+            _require(is_encapsulated(transfer_syntax_uid))
+            return encapsulated_field(pixels)
+        case CopyPayload():
+            return copied_field(pixels.layout, _swap(ds, transfer_syntax_uid, encoding, pixels.layout))
+
+
+def _require(suits: bool) -> None:  # noqa: FBT001 - reads as the condition that it checks
+    if not suits:
+        raise InputError(
+            ReasonCode.TRANSFER_SYNTAX,
+            "cannot write the instance: the transfer syntax does not suit the pixel data",
+            "transcode the pixel data, or keep its transfer syntax",
+        )
+
+
+def _swap(ds: Dataset, transfer_syntax_uid: str, encoding: Encoding, source: FileLayout) -> int:
+    """How many bytes to reverse at a time when copying pixels into another byte order; 1 for none."""
+    if source.transfer_syntax_uid == transfer_syntax_uid:
+        return 1
+    _require(not is_encapsulated(transfer_syntax_uid) and not is_encapsulated(source.transfer_syntax_uid))
+    if source.pixels is None or source.little_endian == encoding.little_endian:
+        return 1
+    vr = source.pixels.vr
+    if vr in ("OF", "OD"):
+        return {"OF": 4, "OD": 8}[vr]
+    allocated = integer(ds, "BitsAllocated", 16)
+    if allocated > 8:
+        return allocated // 8
+    return 2 if vr == "OW" else 1
+
+
+def _write_data_set(
+    sink: _HashingSink, ds: Dataset, encoding: Encoding, pixel_field: PixelField | None
+) -> str:
+    boundary = pixel_field.tag if pixel_field else max(PIXEL_TAGS)
+    left_out = set(PIXEL_TAGS)
+    if pixel_field is None or not pixel_field.copied:
+        left_out |= {_EXTENDED_OFFSET_TABLE, _EXTENDED_OFFSET_TABLE_LENGTHS}
+    before, behind = Dataset(), Dataset()
+    for tag in ds.keys():  # noqa: SIM118 - iterating a Dataset gives elements
+        if tag not in left_out and tag.group != 0x0002:
+            (before if tag < boundary else behind)[tag] = ds.get_item(tag)
+    if pixel_field and pixel_field.extended:
+        before.ExtendedOffsetTable, before.ExtendedOffsetTableLengths = pixel_field.extended
+    sink.write(_encode(before, ds, encoding))
+    digest = _write_pixels(sink, encoding, pixel_field) if pixel_field else ""
+    sink.write(_encode(behind, ds, encoding))
+    return digest
+
+
+def _encode(part: Dataset, whole: Dataset, encoding: Encoding) -> bytes:
+    """The elements of a part of the data set, in the character set of the whole."""
+    raw = BytesIO()
+    buffer = DicomIO(raw)
+    buffer.is_implicit_VR, buffer.is_little_endian = encoding.implicit_vr, encoding.little_endian
+    try:
+        with quiet():
+            write_dataset(buffer, part, whole.get("SpecificCharacterSet") or default_encoding)
+    except Exception:  # noqa: BLE001 - the boundary to pydicom for one file; its texts may quote values
+        raise InputError(
+            ReasonCode.INTERNAL, "cannot write the instance: an element cannot be encoded"
+        ) from None
+    return raw.getvalue()
+
+
+def _write_pixels(sink: _HashingSink, encoding: Encoding, pixel_field: PixelField) -> str:
+    order = "<" if encoding.little_endian else ">"
+    group, element = pixel_field.tag >> 16, pixel_field.tag & 0xFFFF
+    length = 0xFFFFFFFF if pixel_field.length is None else pixel_field.length
+    if pixel_field.length is not None and length >= 0xFFFFFFFF:
+        raise InputError(
+            ReasonCode.LIMIT_EXCEEDED, "cannot write the instance: its pixels exceed 4 GiB", "compress them"
+        )
+    if encoding.implicit_vr:
+        sink.write(struct.pack(order + "HHL", group, element, length))
+    else:
+        vr = pixel_field.vr.encode("ascii")
+        sink.write(struct.pack(order + "HH2sHL", group, element, vr, 0, length))
+    state = sha256()
+    for chunk in pixel_field.chunks:
+        state.update(chunk)
+        sink.write(chunk)
+    if pixel_field.length is None:
+        sink.write(SEQUENCE_END)
+    return state.hexdigest()

@@ -1,0 +1,67 @@
+"""The frozen bytes on their way out: read in pieces, and checked against their digest while they are read.
+
+Whoever sends them must not let the last piece become effective (last fragment, closing boundary, rename)
+before the iterator ended in order: it raises at its end when these are not the bytes that were proved.
+"""
+
+from collections.abc import Iterator
+from hashlib import sha256
+
+from exchange.dicomio.filemeta import read_file_meta
+from exchange.dicomio.window import Window
+from exchange.domain.delivery import InstanceOutcome, InstanceState, OutgoingInstance
+from exchange.domain.errors import DeliveryError, InputError
+
+PIECE = 256 * 1024
+
+
+class FrozenBytesError(DeliveryError):
+    """The frozen file is not there, or not as it was proved; nothing complete of it has left.
+
+    Attributes:
+        altered: True when the bytes differ, False when they cannot be read.
+    """
+
+    def __init__(self, message: str, hint: str, *, altered: bool) -> None:
+        super().__init__(message, hint)
+        self.altered = altered
+
+
+def frozen_pieces(instance: OutgoingInstance, *, with_file_meta: bool) -> Iterator[bytes]:
+    """Read the frozen file in pieces of at most 256 KiB.
+
+    Args:
+        instance: What to read.
+        with_file_meta: True for the whole Part 10 file, False for the data set alone.
+
+    Raises:
+        FrozenBytesError: It cannot be read, or its data set's SHA-256 is not `instance.sha256`.
+    """
+    state = sha256()
+    try:
+        with instance.path.open("rb") as file:
+            size = file.seek(0, 2)
+            offset = read_file_meta(Window(file, size)).dataset_offset
+            file.seek(0)
+            head = file.read(offset)
+            if with_file_meta:
+                yield head
+            while piece := file.read(PIECE):
+                state.update(piece)
+                yield piece
+    except (OSError, InputError) as error:
+        raise FrozenBytesError(
+            "cannot read the frozen file", "check the disk and the spool folder", altered=False
+        ) from error
+    if state.hexdigest() != instance.sha256:
+        raise FrozenBytesError(
+            "cannot send the frozen file: its bytes are not those that were proved",
+            "find out who changed it; nothing of it was delivered",
+            altered=True,
+        )
+
+
+def frozen_outcome(instance: OutgoingInstance, error: FrozenBytesError) -> InstanceOutcome:
+    """An altered file will never be sent; an unreadable one may be when the disk is well again."""
+    state = InstanceState.REFUSED if error.altered else InstanceState.PENDING
+    return InstanceOutcome(instance.sop_instance_uid, state, "", str(error))

@@ -1,0 +1,1 @@
+"""The append-only, fsynced, hash-chained journal: events, entries, its one writer."""

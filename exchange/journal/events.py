@@ -1,0 +1,93 @@
+"""Events: what the journal can record, and nothing that could name a patient."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from exchange.domain.errors import JournalError
+
+MAX_FIELDS = 32
+_TOKEN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,127}|")
+_UID_LIKE = re.compile(r"[0-9]+(\.[0-9]+){4,}")
+
+
+class EventKind(StrEnum):
+    """What happened. Kinds are never renamed, only added."""
+
+    RECEIPT_ISSUED = "receipt.issued"
+    RECEIPT_VERIFIED = "receipt.verified"
+    INSTANCE_RECEIVED = "instance.received"
+    INSTANCE_SENT = "instance.sent"
+    INSTANCE_DELETED = "instance.deleted"
+    DEID_APPLIED = "deid.applied"
+    MODEL_RUN = "model.run"
+    MODEL_MODE_CHANGED = "model.mode.changed"
+    REVIEW_DECISION = "review.decision"
+    POLICY_CHANGED = "policy.changed"
+    CONFIG_CHANGED = "config.changed"
+    USER_LOGIN = "user.login"
+    USER_DENIED = "user.denied"
+    ROLE_CHANGED = "role.changed"
+    CROSSWALK_OPEN = "crosswalk.open"
+    CROSSWALK_DENIED = "crosswalk.denied"
+    KEY_CREATED = "key.created"
+    KEY_ROTATED = "key.rotated"
+    KEY_REVOKED = "key.revoked"
+    BOOT = "boot"
+    SHUTDOWN = "shutdown"
+    CLOCK_STEP = "clock.step"
+    LOG_RECOVERED = "log.recovered"
+    AUDIT_READ = "audit.read"
+    AUDIT_EXPORTED = "audit.exported"
+    DEGRADED_ENTER = "degraded.enter"
+    DEGRADED_LEAVE = "degraded.leave"
+    ALERT = "alert"
+    EXCHANGE_OPENED = "exchange.opened"
+    EXCHANGE_HELD = "exchange.held"
+    EXCHANGE_CLOSED = "exchange.closed"
+
+
+class Outcome(StrEnum):
+    """How it ended."""
+
+    OK = "ok"
+    FAILED = "failed"
+    DENIED = "denied"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened.
+
+    Attributes:
+        kind: What.
+        obj: Names to values: integers, or tokens of at most 128 characters (ids, codes, digests). No white
+            space and nothing that looks like a DICOM UID, so that neither text nor an identifier fits.
+        outcome: How it ended.
+        actor: Keyed reference of the person who acted, "" for the appliance itself.
+
+    Raises:
+        JournalError: A name or value is not of that form; the message does not repeat it.
+    """
+
+    kind: EventKind
+    obj: Mapping[str, str | int] = field(default_factory=dict)
+    outcome: Outcome = Outcome.OK
+    actor: str = ""
+
+    def __post_init__(self) -> None:
+        if len(self.obj) > MAX_FIELDS:
+            raise JournalError(f"cannot journal {self.kind}: more than {MAX_FIELDS} fields")
+        if not all(re.fullmatch(r"[a-z][A-Za-z0-9]{0,40}", name) for name in self.obj):
+            raise JournalError(f"cannot journal {self.kind}: a field's name is not camelCase")
+        values: dict[str, object] = {**self.obj, "actor": self.actor}
+        for name, value in values.items():
+            if isinstance(value, str) and _TOKEN.fullmatch(value) and not _UID_LIKE.search(value):
+                continue
+            if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1 << 63:
+                continue
+            raise JournalError(
+                f"cannot journal {self.kind}: the value of {name} is no integer, id, code or digest",
+                "journal a code or a keyed reference instead",
+            )

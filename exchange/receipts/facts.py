@@ -1,0 +1,287 @@
+"""What a receipt says, group by group, before it becomes JSON.
+
+Field names become camelCase; values are strings and integers only, so a decimal is a string and a truth
+value is `yes` or `no`. A field marked `SITE` stands only in the site edition: the partner edition is made by
+leaving these out, never by editing text, and no other field may hold a name, free text or an original UID.
+A group that is None is left out: the receipt says nothing of what was not done here.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final
+
+from exchange.domain.exchange import Direction
+
+SITE: Final[dict[str, Any]] = {"edition": "site"}
+
+
+class Edition(StrEnum):
+    """For whom a receipt is: the partner who receives the study, or the site's own files."""
+
+    PARTNER = "partner"
+    SITE = "site"
+
+
+class Stage(StrEnum):
+    """What a receipt attests."""
+
+    ACCEPTED = "accepted"  # R1, nothing was cleaned
+    DEIDENTIFIED = "deidentified"  # R1
+    QUARANTINED = "quarantined"  # R1, inbound without a certain patient
+    FORWARDED = "forwarded"  # R2, the peer took the study
+    COMMITTED = "committed"  # R2, the peer confirmed storage commitment
+    REJECTED = "rejected"  # R2, the peer or a person refused it
+    CLOSED = "closed"  # R3
+
+
+R1_STAGES: Final = frozenset({Stage.ACCEPTED, Stage.DEIDENTIFIED, Stage.QUARANTINED})
+R2_STAGES: Final = frozenset({Stage.FORWARDED, Stage.COMMITTED, Stage.REJECTED})
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """One instance as it was sent.
+
+    Attributes:
+        sop_instance_uid: As sent.
+        sha256: Over the data set bytes after the file meta, lower-case hex.
+        transfer_syntax: UID; the digest holds for this encoding only.
+        byte_count: Length of those bytes.
+        sop_class: UID.
+        pixel_sha256: Over the PixelData value, encapsulated: the fragments after the basic offset table
+            joined without item headers; "" without pixels.
+    """
+
+    sop_instance_uid: str
+    sha256: str
+    transfer_syntax: str
+    byte_count: int
+    sop_class: str
+    pixel_sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AgentFacts:
+    """Who signed: the appliance and what it ran. Digests are lower-case hex, "" when not known."""
+
+    id: str
+    site: str
+    version: str
+    sbom_sha256: str = ""
+    config_sha256: str = ""
+    firmware_profile: str = ""
+    clock: str = "system"  # what the time was taken from: system, ntp, ptp
+
+
+@dataclass(frozen=True, slots=True)
+class StudyFacts:
+    """The study as sent; `source_ref` is a keyed HMAC of the original Study Instance UID."""
+
+    study_instance_uid: str
+    series: int
+    instances: int
+    bytes: int
+    source_ref: str
+    source_study_instance_uid: str = field(default="", metadata=SITE, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyFacts:
+    """Which route policy decided: its digest, the rules that applied and, keyed, who overrode it."""
+
+    id: str
+    sha256: str
+    rules: tuple[str, ...] = ()
+    mode: str = "enforce"
+    decision: str = "pass"
+    overridden_by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MethodCode:
+    """A code of (0012,0064) DeidentificationMethodCodeSequence."""
+
+    value: str
+    scheme: str
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True)
+class OcrModel:
+    """Weights that read the pixels; `sha256` of the weights file."""
+
+    name: str
+    version: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class PixelFacts:
+    """What was done to pixels: regions removed, in how many instances, read by which models."""
+
+    regions: int
+    instances: int
+    reviewed_by_human: str = "no"
+    ocr_models: tuple[OcrModel, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ProofFacts:
+    """The independent re-read of the output: how, and whether it passed (`yes`, `no`, `overridden`)."""
+
+    method: str
+    passed: str
+    instances: int = 0
+    canary: str = ""  # found | not found
+    ocr_models: tuple[OcrModel, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DeidentificationFacts:
+    """What cleaning did, in counts. `pixel` None is written as `pixels: "not examined"`."""
+
+    profile: tuple[MethodCode, ...]
+    profile_id: str
+    profile_sha256: str
+    table_edition: str
+    removed: int
+    emptied: int
+    replaced: int
+    kept: int
+    uids_mapped: int
+    date_shift: str  # yes | no
+    pixel: PixelFacts | None = None
+    proof: ProofFacts | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CheckFacts:
+    """A finding: its id, severity and evidence (keywords, counts, element paths; never a value)."""
+
+    id: str
+    severity: str
+    evidence: str = ""
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFacts:
+    """A triage model's run; decimals as strings, `reason` when not `ok`."""
+
+    id: str
+    version: str
+    sha256: str
+    runtime: str
+    mode: str
+    status: str  # ok | degraded | skipped
+    result: str = ""
+    confidence: str = ""
+    outputs: tuple[str, ...] = ()
+    latency_ms: int = 0
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewFacts:
+    """A person's decision. Partners see role, reason code and a keyed reference, the site who and why."""
+
+    user_ref: str
+    role: str
+    decision: str
+    meaning: str  # the reason code
+    at: str  # RFC 3339
+    item_sha256: str = ""
+    person: str = field(default="", metadata=SITE, repr=False)
+    local_user: str = field(default="", metadata=SITE, repr=False)
+    reason_text: str = field(default="", metadata=SITE, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseCount:
+    """How many instances the peer answered with this status (`0x0000`, `200`)."""
+
+    status: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryFacts:
+    """One delivery, in R2; a partner edition is only ever made for the destination it names."""
+
+    destination: str
+    protocol: str
+    attempts: int
+    responses: tuple[ResponseCount, ...] = ()
+    peer_spki_sha256: str = ""
+    tls: str = ""
+    storage_commitment: str = "not requested"
+
+
+@dataclass(frozen=True, slots=True)
+class CompletenessFacts:
+    """Whether the study is whole, by which evidence; a quiet timer alone leaves `expected` unknown."""
+
+    sent: int
+    evidence: str
+    expected: int | str = "unknown"
+    missing: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityFacts:
+    """`removed` or `retained`, and what was shown of it; the word anonymous is never used."""
+
+    state: str
+    known_identifiers: str = ""
+    text_detection: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DestinationFacts:
+    """How one delivery of a closed exchange ended; the site edition lists them by name."""
+
+    name: str
+    stage: str
+    sent: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptBody:
+    """All that one receipt says beside who signed it, when, and what it follows."""
+
+    direction: Direction
+    subjects: tuple[Subject, ...]
+    study: StudyFacts
+    policy: PolicyFacts
+    identity: IdentityFacts
+    deidentification: DeidentificationFacts | None = None
+    checks: tuple[CheckFacts, ...] = ()
+    models: tuple[ModelFacts, ...] = ()
+    review: tuple[ReviewFacts, ...] = ()
+    delivery: DeliveryFacts | None = None
+    completeness: CompletenessFacts | None = None
+    destinations: tuple[DestinationFacts, ...] = field(default=(), metadata=SITE)
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryLink:
+    """An R2 that R3 closes over: its stage and PAE hash in the same edition, and no name."""
+
+    stage: Stage
+    pae_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """What a receipt follows. R2: `previous` is R1; R3: `previous` is the last R2, `deliveries` all of them.
+
+    Attributes:
+        previous: SHA-256 of the prior receipt's PAE in the same edition, "" for the first.
+        supersedes: Receipt id of the R1 that a new revision replaces.
+        follows: Receipt id of the exchange that late instances belong to.
+    """
+
+    previous: str = ""
+    supersedes: str = ""
+    follows: str = ""
+    deliveries: tuple[DeliveryLink, ...] = ()

@@ -1,0 +1,137 @@
+"""Reading and writing single elements without decoding the whole data set.
+
+pydicom keeps elements as raw bytes until they are touched; touching all of them costs more than everything
+else here. Values in ASCII-only VRs are therefore read from and written back to the raw element.
+"""
+
+import re
+from collections.abc import Sequence
+from struct import error, pack
+
+from pydicom.datadict import dictionary_has_tag, dictionary_VM, dictionary_VR
+from pydicom.dataelem import DataElement, RawDataElement
+from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
+from pydicom.tag import Tag
+
+# PS3.5 6.2: these VRs hold characters of the default repertoire only.
+ASCII_VRS = frozenset({"AE", "AS", "CS", "DA", "DS", "DT", "IS", "TM", "UI", "UR"})
+_TEXT = frozenset({"LO", "LT", "SH", "ST", "UC", "UT"})
+_SINGLE_VALUED = frozenset({"LT", "ST", "UT", "UR"})
+_UNIT_BYTES = {"US": 2, "SS": 2, "UL": 4, "SL": 4, "FL": 4, "FD": 8, "UV": 8, "SV": 8, "AT": 4}
+_ARRAY_BYTES = {"OF": 4, "OL": 4, "OD": 8, "OV": 8}
+_FORMATS = {"US": "H", "SS": "h", "UL": "L", "SL": "l", "FL": "f", "FD": "d", "UV": "Q", "SV": "q", "AT": "L"}
+_SUSPICIOUS_LENGTH = 8  # bytes; so many printable ones in a row are no numbers
+_PRINTABLE = re.compile(rb"[\x20-\x7e]+\0?")
+_DUMMIES = {
+    "AE": "REMOVED", "AS": "000Y", "CS": "OTHER", "DA": "19000101", "DS": "0", "DT": "19000101000000",
+    "IS": "0", "LO": "REMOVED", "LT": "REMOVED", "PN": "REMOVED", "SH": "REMOVED", "ST": "REMOVED",
+    "TM": "000000", "UI": "2.25.0", "UC": "REMOVED", "UR": "urn:removed", "UT": "REMOVED",
+}  # fmt: skip
+
+
+def vr_of(ds: Dataset, tag: int) -> str:
+    """The VR as the file gives it; the dictionary's where the file gives none or UN; `UN` if nobody knows."""
+    vr = ds.get_item(tag).VR
+    if vr and vr != "UN":
+        return str(vr)
+    if not dictionary_has_tag(tag):
+        return "UN"
+    # Ambiguous VRs (`US or SS`) differ in sign only, or are words: numbers either way.
+    return dictionary_VR(tag).split(" or ")[0]
+
+
+def strings(ds: Dataset, tag: int, vr: str) -> list[str]:
+    """The values of a string element, without padding."""
+    data = _raw_bytes(ds, tag)
+    if data is not None and vr in ASCII_VRS:
+        return _parts(data.decode("latin-1"), vr, " \0")
+    if data is not None and vr in _TEXT and data.isascii() and b"\x1b" not in data:
+        # ASCII reads the same in every character set of PS3.3 C.12.1.1.2.
+        return [part.rstrip(" \0") for part in _parts(data.decode("ascii"), vr, "")]
+    value = ds[Tag(tag)].value
+    if value is None:
+        return []
+    if isinstance(value, (list, tuple, MultiValue)):
+        return [str(part) for part in value]
+    return [str(value)]
+
+
+def _raw_bytes(ds: Dataset, tag: int) -> bytes | None:
+    """The bytes of an element that was not decoded yet; None of one that was."""
+    element: object = ds.get_item(tag)
+    if isinstance(element, RawDataElement) and isinstance(element.value, bytes):
+        return element.value
+    return None
+
+
+def _parts(text: str, vr: str, padding: str) -> list[str]:
+    parts = [text] if vr in _SINGLE_VALUED else text.split("\\")
+    return [part.strip(padding) for part in parts] if padding else parts
+
+
+def put_ascii(ds: Dataset, tag: int, vr: str, values: Sequence[str]) -> None:
+    """Write values of ASCII characters as a raw element."""
+    data = "\\".join(values).encode("ascii", "replace")
+    if len(data) % 2:
+        data += b"\0" if vr == "UI" else b" "
+    # value_tell, implicit VR and endianness say nothing for strings: bytes are bytes.
+    ds[Tag(tag)] = RawDataElement(Tag(tag), vr, len(data), data, 0, False, True)
+
+
+def put_text(ds: Dataset, tag: int, vr: str, values: Sequence[str]) -> None:
+    """Write text values in the data set's own character set."""
+    text = "\\".join(values)
+    if text.isascii():
+        put_ascii(ds, tag, vr, values)
+    else:
+        ds[Tag(tag)] = DataElement(Tag(tag), vr, values[0] if len(values) == 1 else list(values))
+
+
+def put_empty(ds: Dataset, tag: int, vr: str) -> None:
+    """Make an element empty (a sequence: without items)."""
+    ds[Tag(tag)] = DataElement(Tag(tag), vr, [] if vr == "SQ" else None)
+
+
+def put_dummy(ds: Dataset, tag: int, vr: str) -> None:
+    """Give an element a value that is valid for its VR and says nothing."""
+    if vr in _DUMMIES:
+        put_ascii(ds, tag, vr, [_DUMMIES[vr]])
+    elif vr in _UNIT_BYTES:
+        ds[Tag(tag)] = DataElement(Tag(tag), vr, 0)
+    else:
+        unit = {"OD": 8, "OV": 8, "OF": 4, "OL": 4}.get(vr, 2)
+        ds[Tag(tag)] = DataElement(Tag(tag), vr, bytes(unit))
+
+
+def is_text(data: bytes) -> bool:
+    """Whether bytes that should be numbers are letters from end to end."""
+    return len(data) >= _SUSPICIOUS_LENGTH and _PRINTABLE.fullmatch(data) is not None
+
+
+def looks_numeric(ds: Dataset, tag: int, vr: str) -> bool:
+    """Whether a binary number can be one: as many values as PS3.6 says, and not text in disguise."""
+    unit = _UNIT_BYTES.get(vr, _ARRAY_BYTES.get(vr))
+    data = _raw_bytes(ds, tag)
+    if data is None:
+        data = _packed(ds[Tag(tag)].value, vr)
+    if not data or unit is None:
+        return True
+    if len(data) % unit or is_text(data):
+        return False
+    multiplicity = dictionary_VM(tag) if dictionary_has_tag(tag) else "1-n"
+    return not multiplicity.isdigit() or vr in _ARRAY_BYTES or len(data) == unit * int(multiplicity)
+
+
+def _packed(value: object, vr: str) -> bytes:
+    """Decoded numbers as the little-endian bytes that they will be written as."""
+    if isinstance(value, bytes):
+        return value
+    values = list(value) if isinstance(value, (list, tuple, MultiValue)) else [value]
+    form = _FORMATS.get(vr)
+    if form is None or value is None:
+        return b""
+    try:
+        return pack(f"<{len(values)}{form}", *values)
+    except error:
+        return b"x"  # not even numbers of this VR: an odd length that fits no unit

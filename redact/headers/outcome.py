@@ -1,0 +1,115 @@
+"""What goes into the cleaning of a header and what comes out of it."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from exchange.domain.findings import Finding
+from exchange.domain.identifiers import HarvestedIdentifiers, IdentifierKind
+from redact.headers.profile import Profile
+from redact.identifiers.matcher import Matcher
+from redact.identifiers.pseudonymiser import PatientPseudonym, Pseudonymiser
+
+_CACHE_LIMIT = 50_000
+_PATIENTS_OWN = (
+    IdentifierKind.PATIENT_NAME,
+    IdentifierKind.PATIENT_ID,
+    IdentifierKind.ADDRESS,
+    IdentifierKind.PHONE,
+)
+
+
+@dataclass(frozen=True)
+class HeaderContext:
+    """Everything that cleaning the headers of one study needs; make it once a study, not once an instance.
+
+    Attributes:
+        profile: What to remove, keep and clean.
+        pseudonymiser: Keys of the route's domain.
+        identifiers: Harvested over the whole study and the patient's earlier exchanges.
+    """
+
+    profile: Profile
+    pseudonymiser: Pseudonymiser
+    identifiers: HarvestedIdentifiers = field(repr=False)
+    matcher: Matcher = field(init=False, repr=False, compare=False)
+    _patient_matcher: Matcher = field(init=False, repr=False, compare=False)
+    _texts: dict[tuple[Callable[[str, Matcher], str], str], str] = field(
+        init=False, repr=False, compare=False
+    )
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "matcher", Matcher(self.identifiers))
+        own = HarvestedIdentifiers(frozenset(self.identifiers.of(*_PATIENTS_OWN)))
+        object.__setattr__(self, "_patient_matcher", Matcher(own))
+        object.__setattr__(self, "_texts", {})
+
+    @property
+    def without_patient(self) -> Callable[[str, Matcher], str]:
+        """A text rule that strikes out the patient's own identifiers only."""
+        return self._strike_patient
+
+    def cleaned_text(self, rule: Callable[[str, Matcher], str], text: str) -> str:
+        """A text under a rule; slices of a series repeat their texts, so answers are remembered."""
+        key = (rule, text)
+        known = self._texts.get(key)
+        if known is None:
+            if len(self._texts) >= _CACHE_LIMIT:
+                self._texts.clear()
+            known = self._texts[key] = rule(text, self.matcher)
+        return known
+
+    def _strike_patient(self, text: str, _matcher: Matcher) -> str:
+        return self._patient_matcher.clean(text).text
+
+    @classmethod
+    def of(
+        cls, profile: Profile, pseudonymiser: Pseudonymiser, harvests: Iterable[HarvestedIdentifiers]
+    ) -> "HeaderContext":
+        """The context of a study whose instances gave these harvests."""
+        return cls(profile, pseudonymiser, HarvestedIdentifiers().union(harvests))
+
+
+@dataclass(slots=True)
+class ActionCounts:
+    """How many elements were treated how (the `actions` of the `lockgate.clean/1` report)."""
+
+    removed: int = 0
+    emptied: int = 0
+    replaced: int = 0
+    shifted: int = 0
+    uids: int = 0
+    kept: int = 0
+
+    def as_dict(self) -> dict[str, int]:
+        """The counts under their published names."""
+        return {
+            "removed": self.removed,
+            "emptied": self.emptied,
+            "replaced": self.replaced,
+            "shifted": self.shifted,
+            "uids": self.uids,
+            "kept": self.kept,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderOutcome:
+    """What was done to one header.
+
+    Attributes:
+        actions: Counts by action, over all nesting levels.
+        uid_map: Original to new UID, for the crosswalk; never logged.
+        patient: The patient's pseudonym that was applied.
+        method_codes: Codes of CID 7050 of what was really done, already written into the data set. Pixel
+            codes are added by the caller through `redact.headers.record.add_method_codes`.
+        findings: What a person should know; no values.
+        embedded_overlay_bits: Bit positions of PixelData cells that held overlay planes whose elements were
+            removed; the pixel room must clear these bits.
+    """
+
+    actions: ActionCounts
+    uid_map: dict[str, str] = field(repr=False)
+    patient: PatientPseudonym
+    method_codes: tuple[str, ...]
+    findings: tuple[Finding, ...]
+    embedded_overlay_bits: tuple[int, ...]

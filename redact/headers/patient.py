@@ -1,0 +1,55 @@
+"""The patient's own elements: PatientID, PatientName, and the pseudonym that the whole object is under."""
+
+from pydicom.dataset import Dataset
+
+from redact.headers.elements import put_ascii, strings
+from redact.identifiers.pseudonymiser import PatientPseudonym, Pseudonymiser
+
+PATIENT_NAME = 0x00100010
+PATIENT_ID = 0x00100020
+_ISSUER = 0x00100021
+_STUDY = 0x0020000D
+
+
+class PatientElements:
+    """Gives PatientID and PatientName their pseudonyms, at every level.
+
+    Attributes:
+        pseudonym: Of the patient that the object is about.
+    """
+
+    def __init__(self, ds: Dataset, pseudonymiser: Pseudonymiser) -> None:
+        self._pseudonymiser = pseudonymiser
+        self._study = _first(ds, _STUDY, "UI")
+        self.pseudonym = self._of(ds)
+
+    def names(self, ds: Dataset) -> PatientPseudonym:
+        """The pseudonym of whoever a nested item is about; the object's patient where it gives no id."""
+        if PATIENT_ID in ds and _first(ds, PATIENT_ID, "LO"):
+            return self._of(ds)
+        return self.pseudonym
+
+    @staticmethod
+    def replace(ds: Dataset, pseudonym: PatientPseudonym) -> int:
+        """Replace what is present of name and id; returns how many elements."""
+        new = {PATIENT_NAME: ("PN", pseudonym.patient_name), PATIENT_ID: ("LO", pseudonym.patient_id)}
+        present = [tag for tag in new if tag in ds]
+        for tag in present:
+            put_ascii(ds, tag, new[tag][0], [new[tag][1]])
+        return len(present)
+
+    @staticmethod
+    def write(ds: Dataset, pseudonym: PatientPseudonym) -> None:
+        """Put the pseudonym in, replacing what stood there."""
+        put_ascii(ds, PATIENT_NAME, "PN", [pseudonym.patient_name])
+        put_ascii(ds, PATIENT_ID, "LO", [pseudonym.patient_id])
+
+    def _of(self, ds: Dataset) -> PatientPseudonym:
+        return self._pseudonymiser.patient(
+            _first(ds, _ISSUER, "LO"), _first(ds, PATIENT_ID, "LO"), self._study
+        )
+
+
+def _first(ds: Dataset, tag: int, vr: str) -> str:
+    # PatientID has one value (VM 1); a backslash in it is an error that must not make two patients one.
+    return "\\".join(strings(ds, tag, vr)) if tag in ds else ""

@@ -1,0 +1,198 @@
+"""Attributes that Table E.1-1 does not list: the standard holds them harmless, the contents need not be.
+
+Decided by VR, failing closed. Names of people, AE titles and addresses are disposed of. Dates are treated as
+listed dates. UIDs are mapped unless they name a definition. Code strings and numbers must look like such.
+Text stays as a technical name where the attribute is one (maker, model, kernel, …), as a coded meaning
+where its scheme is a public one, and is cleaned like a descriptor everywhere else. Bytes stay
+only in attributes that hold tables, curves of numbers or colour profiles.
+"""
+
+import re
+from collections.abc import Callable
+
+from pydicom.dataelem import RawDataElement
+
+from exchange.domain.codes import ReasonCode
+from exchange.domain.errors import HeldError
+from redact.headers.elements import is_text, looks_numeric, strings
+from redact.headers.listed import clean_codes, clean_text, keep_date, map_uid, shift
+from redact.headers.place import Place, Result, Run
+from redact.headers.profile import Option
+from redact.headers.rules import DATE_VRS, TEXT_VRS
+from redact.headers.text import clean_descriptor, clean_meaning, clean_technical
+from redact.identifiers.uids import is_definition
+from redact.identifiers.vocabulary import is_known_word
+
+_SPECIFIC_CHARACTER_SET = 0x00080005
+_CODE_MEANING = 0x00080104
+_CODING_SCHEME = 0x00080102
+_CODE_VALUES = frozenset({0x00080100, 0x00080102, 0x00080103, 0x00080119, 0x00080120})
+# Coding schemes of PS3.16 Table 8-1 that images and plans really use; any other may be a site's own.
+_PUBLIC_SCHEMES = frozenset(
+    {
+        "DCM", "SCT", "SRT", "SNM3", "SNM", "UCUM", "LN", "FMA", "RADLEX", "NCIt", "MDC", "BI", "BARI",
+        "IBSI", "NEU", "UMLS", "MSH", "RXNORM", "I10", "I10P", "I9C", "I9", "C4", "C5", "CD2", "HL7", "NDC", "PUBCHEM_CID",
+        "ITIS_TSN", "ISO3166_1", "ISO639_1", "ISO639_2", "RFC3066", "RFC5646", "ACR", "IUPAC",
+    }
+)  # fmt: skip
+_CHARACTER_SETS = re.compile(r"(?:ISO[_ -](?:IR|2022[_ -]IR)[_ -]\d{1,3}|GB18030|GBK)?", re.ASCII)
+_DECIMAL = re.compile(r" *[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})? *", re.ASCII)
+_INTEGER = re.compile(r" *[+-]?\d{1,12} *", re.ASCII)
+_NUMBERS = frozenset({"US", "SS", "UL", "SL", "FL", "FD", "AT", "OD", "OF", "OL", "OV", "SV", "UV"})
+# Names that makers give to things, which the standard lists nowhere as identifying.
+_TECHNICAL = frozenset(
+    {
+        0x00080070,  # Manufacturer
+        0x00081090,  # ManufacturerModelName
+        0x00181020,  # SoftwareVersions
+        0x00181018,  # SecondaryCaptureDeviceManufacturerModelName
+        0x00181016,  # SecondaryCaptureDeviceManufacturer
+        0x00181019,  # SecondaryCaptureDeviceSoftwareVersions
+        0x00180024,  # SequenceName
+        0x00189005,  # PulseSequenceName
+        0x00181210,  # ConvolutionKernel
+        0x00181250,  # ReceiveCoilName
+        0x00181251,  # TransmitCoilName
+        0x00189041,  # ReceiveCoilManufacturerName
+        0x00189050,  # TransmitCoilManufacturerName
+        0x00181160,  # FilterType
+        0x00541103,  # ReconstructionMethod
+        0x00541105,  # DetectorLinesOfResponseUsed
+        0x00541101,  # AttenuationCorrectionMethod
+        0x00541106,  # ScatterCorrectionMethod
+        0x00080115,  # CodingSchemeName
+        0x00080114,  # CodingSchemeExternalID
+        0x00080116,  # CodingSchemeResponsibleOrganization
+        0x00180085,  # ImagedNucleus
+        0x00480106,  # OpticalPathIdentifier
+    }
+)
+# Look-up tables, colour profiles, waveform samples and calibration arrays.
+_BYTES = frozenset(
+    {
+        0x00281101, 0x00281102, 0x00281103, 0x00281199, 0x00281201, 0x00281202, 0x00281203, 0x00281221,
+        0x00281222, 0x00281223, 0x00281224, 0x00281408, 0x00282000, 0x00283006, 0x00142050, 0x00142052,
+        0x54001010, 0x5400100A, 0x54000110, 0x54000112, 0x00720101, 0x0070140B, 0x56000010, 0x56000020,
+        0x00660016, 0x00660023, 0x00660024, 0x00660025, 0x00660026, 0x00660040, 0x006A0003,
+    }
+)  # fmt: skip
+_ICC_PROFILE = 0x00282000
+_PRINTABLE = re.compile(rb"[\x20-\x7e]{4,}")
+
+
+def clean_unlisted(run: Run, place: Place) -> Result:
+    """Clean one attribute that has no row in Table E.1-1.
+
+    Raises:
+        HeldError: A code holds an identifier of the patient: without it the object would say something else.
+    """
+    vr = place.vr
+    if vr in _NUMBERS:
+        return Result.KEPT if looks_numeric(place.ds, place.tag, vr) else place.dispose()
+    if vr in TEXT_VRS:
+        return _text(run, place)
+    handler = _BY_VR.get(vr)
+    return handler(run, place) if handler else place.dispose()
+
+
+def _descend(_run: Run, _place: Place) -> Result:
+    return Result.DESCEND
+
+
+def _code_string(run: Run, place: Place) -> Result:
+    if place.tag == _SPECIFIC_CHARACTER_SET:
+        valid = all(_CHARACTER_SETS.fullmatch(value) for value in strings(place.ds, place.tag, "CS"))
+        return Result.KEPT if valid else place.remove()
+    return clean_codes(run, place)
+
+
+def _number(pattern: re.Pattern[str]) -> Callable[[Run, Place], Result]:
+    def check(run: Run, place: Place) -> Result:
+        values = strings(place.ds, place.tag, place.vr)
+        if all(not value or pattern.fullmatch(value) for value in values):
+            return place.dispose() if run.context.matcher.has_number(values) else Result.KEPT
+        return place.dispose()
+
+    return check
+
+
+def _date(run: Run, place: Place) -> Result:
+    if run.rules.on(Option.RETAIN_MODIFIED_DATES):
+        run.done.add(Option.RETAIN_MODIFIED_DATES)
+        return shift(run, place)
+    if run.rules.on(Option.RETAIN_FULL_DATES):
+        run.done.add(Option.RETAIN_FULL_DATES)
+        return keep_date(run, place)
+    return place.dispose()
+
+
+def _uid(run: Run, place: Place) -> Result:
+    originals = [uid for uid in strings(place.ds, place.tag, "UI") if uid]
+    if all(is_definition(place.tag, uid) and not run.context.matcher.found(uid) for uid in originals):
+        return Result.KEPT
+    return map_uid(run, place)
+
+
+def _text(run: Run, place: Place) -> Result:
+    if place.tag in _CODE_VALUES:
+        return _code_value(run, place)
+    if place.tag == _CODE_MEANING:
+        schemes = strings(place.ds, _CODING_SCHEME, "SH") if _CODING_SCHEME in place.ds else []
+        return clean_text(run, place, clean_meaning if _is_public(schemes) else clean_descriptor)
+    if place.tag in _TECHNICAL:
+        return clean_text(run, place, clean_technical)
+    return clean_text(run, place, clean_descriptor)
+
+
+def _is_public(schemes: list[str]) -> bool:
+    # PS3.3 8.2: designators of private schemes begin with 99; `L` is a local one by old habit.
+    return (
+        bool(schemes)
+        and not schemes[0].upper().startswith("99")
+        and schemes[0].upper() not in {"", "L", "LOCAL"}
+    )
+
+
+def _code_value(run: Run, place: Place) -> Result:
+    for value in strings(place.ds, place.tag, place.vr):
+        if not is_known_word(value.lower()) and run.context.matcher.found(value):
+            raise HeldError(
+                ReasonCode.STRUCTURED_CONTENT,
+                "cannot clean a code: it holds an identifier, and without it would mean something else",
+                place.name,
+                "look at the object, or remove this sequence by a site rule",
+            )
+    return Result.KEPT
+
+
+def _bytes(run: Run, place: Place) -> Result:
+    if place.tag not in _BYTES:
+        return place.dispose()
+    element: object = place.ds.get_item(place.tag)
+    value = bytes(
+        (element.value if isinstance(element, RawDataElement) else place.ds[place.tag].value) or b""
+    )
+    if is_text(value):
+        return place.dispose()
+    if place.tag == _ICC_PROFILE and value:
+        words = b" ".join(_PRINTABLE.findall(value)).decode("ascii")
+        if value[36:40] != b"acsp" or run.context.matcher.found(words):  # ICC.1 7.2.9: the signature
+            return place.dispose()
+    return Result.KEPT
+
+
+def _dispose(_run: Run, place: Place) -> Result:
+    return place.dispose()
+
+
+_BY_VR: dict[str, Callable[[Run, Place], Result]] = {
+    "SQ": _descend,
+    "CS": _code_string,
+    "DS": _number(_DECIMAL),
+    "IS": _number(_INTEGER),
+    "UI": _uid,
+    "OB": _bytes,
+    "OW": _bytes,
+    **dict.fromkeys(DATE_VRS, _date),
+    **dict.fromkeys(("PN", "AE", "UR", "AS", "UN"), _dispose),
+}

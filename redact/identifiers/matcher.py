@@ -1,0 +1,117 @@
+"""Finding harvested identifiers in free text, however they are spelt there, and striking them out.
+
+Text is folded first (case, width, diacritics, ligatures), then one regular expression over all spellings is
+run; `spellings` makes them. Matches are mapped back to the original text, so what remains is untouched.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from rapidfuzz.distance import DamerauLevenshtein
+
+from exchange.domain.identifiers import HarvestedIdentifiers, IdentifierKind
+from redact.identifiers.spellings import Spelling, fold, spellings
+
+_WORD = re.compile(r"[^\W\d_]+")
+_FUZZY_LENGTH = 6  # from this length on, a word at one edit's distance is the same name mistyped
+_NUMBER_LENGTH = 5
+_CACHE_LIMIT = 50_000
+
+
+@dataclass(frozen=True, slots=True)
+class Cleaned:
+    """Free text without the identifiers, and how many places were struck out."""
+
+    text: str = field(repr=False)
+    hits: int
+
+
+class Matcher:
+    """Finds the identifiers of one study; reusable over all its instances."""
+
+    def __init__(self, identifiers: HarvestedIdentifiers) -> None:
+        made = spellings(identifiers)
+        self._pattern = _compile(made)
+        self._fuzzy = frozenset(
+            spelling.plain for spelling in made if spelling.fuzzy and len(spelling.plain) >= _FUZZY_LENGTH
+        )
+        self._numbers = frozenset(_plain_numbers(identifiers))
+        self._cache: dict[str, Cleaned] = {}
+
+    def __repr__(self) -> str:
+        return f"Matcher({len(self._fuzzy)} names)"
+
+    def found(self, text: str) -> bool:
+        """Whether any identifier stands in the text."""
+        return self.clean(text).hits > 0
+
+    def has_number(self, values: Sequence[str]) -> bool:
+        """Whether a numeric value is one of the patient's numbers of five digits and more."""
+        return bool(self._numbers) and not self._numbers.isdisjoint(
+            value.strip().lstrip("+0") for value in values
+        )
+
+    def clean(self, text: str) -> Cleaned:
+        """The text without any harvested identifier.
+
+        The struck places leave one space where words would run together; surrounding space is trimmed only
+        where something was struck.
+        """
+        known = self._cache.get(text)
+        if known is None:
+            if len(self._cache) >= _CACHE_LIMIT:
+                self._cache.clear()
+            known = self._cache[text] = self._clean(text)
+        return known
+
+    def _clean(self, text: str) -> Cleaned:
+        hits, current = 0, text
+        # Striking one identifier may bring the parts of another together: repeat until nothing is found.
+        while spans := self._spans(current):
+            hits += len(spans)
+            current = _strike(current, spans)
+        return Cleaned(current, hits)
+
+    def _spans(self, text: str) -> list[tuple[int, int]]:
+        folded, origin = fold(text)
+        spans = []
+        if self._pattern is not None:
+            spans = [match.span() for match in self._pattern.finditer(folded) if match.end() > match.start()]
+        if self._fuzzy:
+            spans += [match.span() for match in _WORD.finditer(folded) if self._mistyped(match[0])]
+        return [(origin[start], origin[end - 1] + 1) for start, end in sorted(spans)]
+
+    def _mistyped(self, word: str) -> bool:
+        if len(word) < _FUZZY_LENGTH:
+            return False
+        return any(
+            abs(len(word) - len(name)) <= 1 and DamerauLevenshtein.distance(word, name, score_cutoff=1) <= 1
+            for name in self._fuzzy
+        )
+
+
+def _plain_numbers(identifiers: HarvestedIdentifiers) -> Iterator[str]:
+    for item in identifiers.of(IdentifierKind.PATIENT_ID, IdentifierKind.NUMBER, IdentifierKind.PHONE):
+        digits = re.sub(r"[\W_]", "", item.value).lstrip("0")
+        if digits.isdigit() and len(digits) >= _NUMBER_LENGTH:
+            yield digits
+
+
+def _compile(made: frozenset[Spelling]) -> re.Pattern[str] | None:
+    if not made:
+        return None
+    # Longest first: an alternation takes the first branch that matches.
+    ordered = sorted({spelling.pattern for spelling in made}, key=lambda pattern: (-len(pattern), pattern))
+    return re.compile("|".join(ordered))
+
+
+def _strike(text: str, spans: list[tuple[int, int]]) -> str:
+    pieces, position = [], 0
+    for start, end in spans:
+        if start >= position:
+            pieces.append(text[position:start])
+        position = max(position, end)
+    pieces.append(text[position:])
+    joined = " ".join(piece.strip(" ^,;:=_-/") for piece in pieces if piece.strip(" ^,;:=_-/"))
+    return joined.strip()

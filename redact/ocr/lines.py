@@ -1,0 +1,44 @@
+"""What was read: lines of text with their place."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+Picture = NDArray[np.uint8]  # rows x columns, or rows x columns x 3 (RGB)
+Map = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ReadLine:
+    """One line of text as read; its repr hides the text, which may be a patient's name.
+
+    Attributes:
+        x0, y0, x1, y1: Upright box in picture pixels, 0-based, half-open.
+        text: As recognised, surrounding space removed; never empty.
+        confidence: Mean probability of the recognised characters, 0-1.
+    """
+
+    y0: int
+    x0: int
+    y1: int
+    x1: int
+    text: str = field(repr=False)
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class Quad:
+    """A candidate of the detector: a rectangle at any angle.
+
+    Attributes:
+        centre: x, y in picture pixels.
+        size: Along the line of text, across it.
+        angle: Degrees, clockwise on screen, within (-45, 45]: the direction that `size[0]` runs in.
+        score: Mean of the detector's map inside.
+    """
+
+    centre: tuple[float, float]
+    size: tuple[float, float]
+    angle: float
+    score: float

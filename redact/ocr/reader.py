@@ -1,0 +1,98 @@
+"""Reading all text of a picture: detect on the picture and on its negative, recognise, report."""
+
+import math
+
+import numpy as np
+
+from exchange.domain.stage import ModelSession
+from redact.ocr.detector import TextDetector
+from redact.ocr.lines import Map, Picture, Quad, ReadLine
+from redact.ocr.recogniser import TextRecogniser
+from redact.ocr.settings import ReaderSettings
+
+_SURE = 0.8  # a reading so sure is not repeated on the negative
+_SAME_PLACE = 0.6  # intersection over union
+_SMALLEST_PICTURE = 8  # below this a picture cannot hold a legible character
+
+
+class TextReader:
+    """Reads pictures; the same picture, models and provider give the same lines.
+
+    Every line down to the floor of the settings is reported, with its confidence: what is removed is the
+    policy's decision (`redact.pixels.policy`), and a patient's own name counts at any confidence.
+    """
+
+    def __init__(
+        self,
+        detector: ModelSession[Map],
+        recogniser: ModelSession[Map],
+        settings: ReaderSettings | None = None,
+    ) -> None:
+        self.settings = settings or ReaderSettings()
+        self.models = (detector, recogniser)
+        self._detector = TextDetector(detector, self.settings)
+        self._recogniser = TextRecogniser(recogniser, self.settings)
+
+    def read(self, picture: Picture) -> tuple[ReadLine, ...]:
+        """All lines of text in a picture, from top to bottom.
+
+        Args:
+            picture: uint8, rows x columns (grey) or rows x columns x 3 (RGB).
+        """
+        if min(picture.shape[:2]) < _SMALLEST_PICTURE:
+            return ()
+        colour = picture if picture.ndim == 3 else np.repeat(picture[:, :, np.newaxis], 3, axis=2)
+        # A constant picture (empty slices of masks and dose grids) has nothing to read.
+        if colour.min() == colour.max():
+            return ()
+        lines: list[ReadLine] = []
+        for version in (colour, 255 - colour):
+            lines += self._read_pass(version, tuple(lines))
+        return tuple(_without_repeats(lines))
+
+    def _read_pass(self, picture: Picture, known: tuple[ReadLine, ...]) -> list[ReadLine]:
+        """Lines of one pass; where a surely read line lies, its reading holds for the second box too."""
+        lines: list[ReadLine] = []
+        for quad in self._detector.detect(picture):
+            read = _same_place(_line(picture, quad, "?", 0.0), known)
+            if read is None:
+                text, confidence = self._recogniser.read(picture, quad)
+            else:
+                text, confidence = read.text, read.confidence
+            if text and confidence >= self.settings.floor:
+                lines.append(_line(picture, quad, text, confidence))
+        return lines
+
+
+def _line(picture: Picture, quad: Quad, text: str, confidence: float) -> ReadLine:
+    """The upright box around a rectangle at any angle, clipped to the picture."""
+    rows, columns = picture.shape[:2]
+    cosine, sine = abs(math.cos(math.radians(quad.angle))), abs(math.sin(math.radians(quad.angle)))
+    half_width = (quad.size[0] * cosine + quad.size[1] * sine) / 2
+    half_height = (quad.size[0] * sine + quad.size[1] * cosine) / 2
+    x, y = quad.centre[0] + 0.5, quad.centre[1] + 0.5
+    return ReadLine(
+        x0=min(columns - 1, max(0, math.floor(x - half_width))),
+        y0=min(rows - 1, max(0, math.floor(y - half_height))),
+        x1=max(1, min(columns, math.ceil(x + half_width))),
+        y1=max(1, min(rows, math.ceil(y + half_height))),
+        text=text,
+        confidence=round(confidence, 4),
+    )
+
+
+def _same_place(box: ReadLine, known: tuple[ReadLine, ...]) -> ReadLine | None:
+    for line in known:
+        width = min(box.x1, line.x1) - max(box.x0, line.x0)
+        height = min(box.y1, line.y1) - max(box.y0, line.y0)
+        if line.confidence < _SURE or width <= 0 or height <= 0:
+            continue
+        sizes = [(each.x1 - each.x0) * (each.y1 - each.y0) for each in (box, line)]
+        if width * height >= _SAME_PLACE * (sum(sizes) - width * height):
+            return line
+    return None
+
+
+def _without_repeats(lines: list[ReadLine]) -> list[ReadLine]:
+    """Drop exact repeats only: two passes rarely agree on a box, and both boxes may be needed to cover it."""
+    return sorted(set(lines))

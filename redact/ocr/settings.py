@@ -1,0 +1,43 @@
+"""Settings of the reader; the figures come from the models' own files and from measured trials."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderSettings:
+    """How the detector and the recogniser are driven. Lengths in pixels.
+
+    Attributes:
+        pixel_threshold: A pixel of the detector's map counts as text from here (the model's own figure).
+        box_threshold: Mean of the map inside a box from which the box is a candidate (the model's own).
+        grow: Unclip ratio: the detector draws shrunk boxes, each side moves out by area x grow / perimeter.
+        smallest_side: Size gate, before growing: boxes thinner than this at detector scale are noise.
+        largest_share: Size gate, before growing: boxes thicker than this share of the picture's smaller
+            side (and than `largest_side`) are organs, not lines of text.
+        largest_side: Boxes up to this thickness at detector scale pass the size gate in any picture.
+        small_picture: Pictures with a smaller side below this are enlarged, at most twice.
+        tile: Longest side that the detector sees at once; larger pictures are tiled.
+        overlap: Of neighbouring tiles.
+        full_scale: Up to this longest side nothing is ever shrunk.
+        smallest_scale: Never shrink below this: downscaling is the main cause of missed text.
+        floor: Lines read with less confidence than this are not reported at all.
+        crop_height: The recogniser's input height.
+        longest_crop: The recogniser's input width is cut into this at most (very long lines are squeezed).
+        most_candidates: Per pass; what lies beyond it is dropped in order of falling score.
+    """
+
+    pixel_threshold: float = 0.2
+    box_threshold: float = 0.4
+    grow: float = 1.4
+    smallest_side: float = 3.0
+    largest_share: float = 0.125
+    largest_side: float = 48.0
+    small_picture: int = 512
+    tile: int = 2048
+    overlap: int = 160
+    full_scale: int = 2048
+    smallest_scale: float = 0.5
+    floor: float = 0.3
+    crop_height: int = 48
+    longest_crop: int = 1600
+    most_candidates: int = 1000

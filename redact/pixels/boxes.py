@@ -1,0 +1,82 @@
+"""Boxes of text in frames, and what is done with them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class BoxRule(StrEnum):
+    """Why a box is removed; published in reports and receipts."""
+
+    ALL_TEXT = "all-text"  # the modality carries annotations: every text goes
+    STRICT = "strict"  # an original image: only what is surely text
+    IDENTIFIER = "identifier"  # it reads like an identifier of the patient
+    RECURRING = "recurring"  # found at this place in other frames of the instance
+    ORDERED = "ordered"  # asked for by a person, the proof or the device catalogue
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class TextBox:
+    """A region of one frame, in stored pixels: 0-based, half-open.
+
+    Attributes:
+        frame: Index of the frame.
+        rule: Why it is removed.
+        confidence: Of the reading, 0-1; 1 when ordered.
+    """
+
+    frame: int
+    y0: int
+    x0: int
+    y1: int
+    x1: int
+    rule: BoxRule
+    confidence: float
+
+    def overlaps(self, other: "TextBox", share: float) -> bool:
+        """True when the intersection covers at least this share of the union; frames are not compared."""
+        width = min(self.x1, other.x1) - max(self.x0, other.x0)
+        height = min(self.y1, other.y1) - max(self.y0, other.y0)
+        if width <= 0 or height <= 0:
+            return False
+        both = width * height
+        return both >= share * (self.area + other.area - both)
+
+    @property
+    def area(self) -> int:
+        """In pixels."""
+        return (self.x1 - self.x0) * (self.y1 - self.y0)
+
+    def padded(self, rows: int, columns: int) -> "TextBox":
+        """The box with a margin for the soft edge of letters: an eighth of its height, two at least."""
+        margin = max(2, (self.y1 - self.y0) // 8)
+        return TextBox(
+            self.frame,
+            max(0, self.y0 - margin),
+            max(0, self.x0 - margin),
+            min(rows, self.y1 + margin),
+            min(columns, self.x1 + margin),
+            self.rule,
+            self.confidence,
+        )
+
+
+def merge(boxes: Iterable[TextBox], share: float = 0.7) -> tuple[TextBox, ...]:
+    """Drop boxes of one frame that mostly repeat a surer one, widening that one to cover both."""
+    merged: list[TextBox] = []
+    for box in sorted(boxes, key=lambda each: (each.frame, -each.confidence, each)):
+        for index, kept in enumerate(merged):
+            if kept.frame == box.frame and kept.overlaps(box, share):
+                merged[index] = TextBox(
+                    kept.frame,
+                    min(kept.y0, box.y0),
+                    min(kept.x0, box.x0),
+                    max(kept.y1, box.y1),
+                    max(kept.x1, box.x1),
+                    kept.rule,
+                    kept.confidence,
+                )
+                break
+        else:
+            merged.append(box)
+    return tuple(sorted(merged))

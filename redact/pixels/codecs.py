@@ -1,0 +1,236 @@
+"""Decoding one compressed frame, where two decoders exist with both.
+
+Decoders without GPL only. A file that two decoders read differently could show one picture to us and another
+to the receiver, so disagreement is a hold.
+"""
+
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gdcm
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.encaps import encapsulate
+from pydicom.pixels.decoders.base import get_decoder
+
+from redact.pixels.form import PixelForm, undecodable
+
+Pixels = NDArray[Any]
+
+RLE = "1.2.840.10008.1.2.5"
+DEFLATED_FRAME = "1.2.840.10008.1.2.8.1"
+ENCAPSULATED_UNCOMPRESSED = "1.2.840.10008.1.2.1.98"
+_J = "1.2.840.10008.1.2.4."
+JPEG_BASELINE, JPEG_EXTENDED = f"{_J}50", f"{_J}51"
+JPEG_LOSSLESS = (f"{_J}57", f"{_J}70")
+JPEG_RETIRED = (f"{_J}53", f"{_J}55")  # processes 6 and 8, 10 and 12: still met in archives
+JPEG_LS = (f"{_J}80", f"{_J}81")
+JPEG_2000 = (f"{_J}90", f"{_J}91")
+HTJ2K = (f"{_J}201", f"{_J}202", f"{_J}203")
+_RLE_HEADER = 64
+_VIDEO_NUMBERS = range(100, 109)  # MPEG-2, H.264, H.265, and their fragmentable forms (PS3.5 A.4.5-8)
+
+# Plugin names of pydicom in our order; all are installed with Lockgate.
+_PLUGINS: dict[str, Sequence[str]] = {
+    RLE: ("pylibjpeg", "pydicom"),
+    JPEG_BASELINE: ("pillow", "gdcm"),
+    JPEG_EXTENDED: ("pillow", "gdcm"),
+    **dict.fromkeys(JPEG_LOSSLESS, ("gdcm",)),
+    **dict.fromkeys(JPEG_LS, ("pyjpegls", "gdcm")),
+    **dict.fromkeys(JPEG_2000, ("pylibjpeg", "gdcm")),
+    **dict.fromkeys(HTJ2K, ("pylibjpeg",)),
+}
+_LOSSY = frozenset({JPEG_BASELINE, JPEG_EXTENDED, f"{_J}91", f"{_J}203"})
+# What inverse transforms and chroma interpolation of two correct decoders may differ by, in 8-bit steps.
+_MEAN_TOLERANCE = 1.0
+_PEAK_TOLERANCE = 24.0
+
+# What decoders raise on hostile streams; C extensions raise plain RuntimeError, struct and buffer errors.
+DECODER_ERRORS = (
+    RuntimeError,
+    ValueError,
+    TypeError,
+    NotImplementedError,
+    AttributeError,
+    LookupError,
+    ArithmeticError,
+    OSError,
+    EOFError,
+    SyntaxError,
+    zlib.error,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """One decoded frame.
+
+    Attributes:
+        pixels: rows x columns x samples, writable, in the byte order of this machine.
+        photometric: What these values are: decoders undo the colour transform of JPEG 2000.
+        checked: True when a second decoder agreed.
+    """
+
+    pixels: Pixels
+    photometric: str
+    checked: bool
+
+
+def is_video(transfer_syntax_uid: str) -> bool:
+    """True for the MPEG family, whose frames cannot be cleaned one by one."""
+    number = transfer_syntax_uid.removeprefix(_J).split(".")[0]
+    return transfer_syntax_uid.startswith(_J) and number.isdigit() and int(number) in _VIDEO_NUMBERS
+
+
+def is_supported(transfer_syntax_uid: str) -> bool:
+    """True when some decoder reads this encapsulated transfer syntax."""
+    return transfer_syntax_uid in _PLUGINS or transfer_syntax_uid in (
+        *JPEG_RETIRED,
+        DEFLATED_FRAME,
+        ENCAPSULATED_UNCOMPRESSED,
+    )
+
+
+def decode(transfer_syntax_uid: str, bitstream: bytes, form: PixelForm) -> Decoded:
+    """Decode one frame.
+
+    Raises:
+        HeldError: `undecodable-pixels`: broken stream, wrong size, or decoders that disagree.
+    """
+    single_bits = transfer_syntax_uid == RLE and form.bits_allocated == 1  # no plugin takes them
+    if single_bits or transfer_syntax_uid in (DEFLATED_FRAME, ENCAPSULATED_UNCOMPRESSED):
+        return _decode_plain(transfer_syntax_uid, bitstream, form)
+    results: list[tuple[Pixels, str]] = []
+    for attempt in _attempts(transfer_syntax_uid, form):
+        try:
+            pixels, photometric = attempt(bitstream)
+        except DECODER_ERRORS:
+            continue  # a decoder may lack a variant; the others decide
+        results.append((_shaped(pixels, form), photometric))
+    if not results:
+        raise undecodable("no decoder accepts a frame; it is damaged or of an unsupported variant")
+    first = results[0]
+    for other in results[1:]:
+        _agree(first, other, form, exact=transfer_syntax_uid not in _LOSSY)
+    return Decoded(first[0], first[1], len(results) > 1)
+
+
+def _attempts(transfer_syntax_uid: str, form: PixelForm) -> list[Callable[[bytes], tuple[Pixels, str]]]:
+    twelve = transfer_syntax_uid in JPEG_RETIRED or (
+        transfer_syntax_uid == JPEG_EXTENDED and form.bits_stored > 8
+    )
+    if twelve:
+        return [lambda stream: (_twelve_bit(transfer_syntax_uid, stream, form), form.photometric)]
+
+    def with_plugin(plugin: str) -> Callable[[bytes], tuple[Pixels, str]]:
+        return lambda stream: _by_plugin(transfer_syntax_uid, stream, form, plugin)
+
+    return [with_plugin(plugin) for plugin in _PLUGINS[transfer_syntax_uid]]
+
+
+def _by_plugin(
+    transfer_syntax_uid: str, bitstream: bytes, form: PixelForm, plugin: str
+) -> tuple[Pixels, str]:
+    options: dict[str, Any] = {
+        "rows": form.rows,
+        "columns": form.columns,
+        "samples_per_pixel": form.samples,
+        "bits_allocated": form.bits_allocated,
+        "bits_stored": form.bits_stored,
+        "pixel_representation": int(form.signed),
+        "photometric_interpretation": form.photometric,
+        "planar_configuration": form.planar,
+        "number_of_frames": 1,
+        "pixel_keyword": "PixelData",
+    }
+    pixels, described = get_decoder(transfer_syntax_uid).as_array(
+        encapsulate([bitstream], has_bot=False),
+        index=0,
+        raw=True,
+        decoding_plugin=plugin,
+        **options,
+    )
+    photometric = str(described["photometric_interpretation"])
+    # Decoders interpolate the chrominance: what they return is YBR_FULL.
+    return pixels, "YBR_FULL" if photometric == "YBR_FULL_422" else photometric
+
+
+def _twelve_bit(transfer_syntax_uid: str, bitstream: bytes, form: PixelForm) -> Pixels:
+    """12-bit lossy JPEG straight from GDCM, which pydicom's plugin declines."""
+    fragment = gdcm.Fragment()
+    fragment.SetByteStringValue(bitstream)
+    fragments = gdcm.SequenceOfFragments.New()
+    fragments.AddFragment(fragment)
+    element = gdcm.DataElement(gdcm.Tag(0x7FE0, 0x0010))
+    element.SetValue(fragments.__ref__())
+    image = gdcm.Image()
+    image.SetNumberOfDimensions(2)
+    image.SetDimensions((form.columns, form.rows, 1))
+    image.SetDataElement(element)
+    kind = gdcm.PhotometricInterpretation.GetPIType(form.photometric)
+    image.SetPhotometricInterpretation(gdcm.PhotometricInterpretation(kind))
+    image.SetTransferSyntax(gdcm.TransferSyntax(gdcm.TransferSyntax.GetTSType(transfer_syntax_uid)))
+    image.SetPixelFormat(gdcm.PixelFormat(form.samples, 16, 12, 11, int(form.signed)))
+    buffer = image.GetBuffer().encode("utf-8", "surrogateescape")
+    return np.frombuffer(buffer, dtype="<i2" if form.signed else "<u2")
+
+
+def _decode_plain(transfer_syntax_uid: str, stream: bytes, form: PixelForm) -> Decoded:
+    """Native values in little endian: deflated (PS3.5 A.4.13), as RLE bits, or as they are (A.4.11)."""
+    size = -(-form.rows * form.columns * form.samples * form.bits_allocated // 8)
+    if transfer_syntax_uid == DEFLATED_FRAME:
+        try:
+            stream = zlib.decompressobj(-zlib.MAX_WBITS).decompress(stream, size + 1)
+        except zlib.error as error:
+            raise undecodable("a deflated frame is damaged") from error
+    elif transfer_syntax_uid == RLE:
+        stream = _unpacked(stream, size)
+    if len(stream) < size:
+        raise undecodable("a frame is shorter than its rows and columns say")
+    if form.bits_allocated == 1:
+        bits = np.unpackbits(np.frombuffer(stream[:size], np.uint8), bitorder="little")
+        values: Pixels = bits[: form.rows * form.columns]
+    else:
+        values = np.frombuffer(stream[:size], dtype=form.dtype.newbyteorder("<"))
+    if form.planar and form.samples > 1:
+        values = values.reshape(form.samples, form.rows, form.columns).transpose(1, 2, 0)
+    return Decoded(_shaped(values, form), form.photometric, False)
+
+
+def _unpacked(stream: bytes, size: int) -> bytes:
+    """The one segment of an RLE frame of single bits (PS3.5 G.3.2, PackBits)."""
+    if len(stream) < _RLE_HEADER or int.from_bytes(stream[:4], "little") != 1:
+        raise undecodable("an RLE frame is damaged")
+    position, values = int.from_bytes(stream[4:8], "little"), bytearray()
+    while len(values) < size and position + 1 < len(stream):
+        control = stream[position]
+        if control < 128:
+            values += stream[position + 1 : position + 2 + control]
+            position += control + 2
+        else:  # 128 repeats nothing
+            values += stream[position + 1 : position + 2] * (257 - control if control > 128 else 0)
+            position += 2 if control > 128 else 1
+    return bytes(values)
+
+
+def _shaped(pixels: Pixels, form: PixelForm) -> Pixels:
+    """A writable array of our shape and this machine's byte order."""
+    shape = (form.rows, form.columns, form.samples)
+    if pixels.size != form.rows * form.columns * form.samples:
+        raise undecodable("a frame decodes to another size than its rows and columns say")
+    return np.array(pixels.reshape(shape), dtype=form.dtype.newbyteorder("="), order="C")
+
+
+def _agree(first: tuple[Pixels, str], second: tuple[Pixels, str], form: PixelForm, *, exact: bool) -> None:
+    if first[1] != second[1]:
+        raise undecodable("two decoders disagree about the colour space")
+    if exact:
+        same = np.array_equal(first[0], second[0])
+    else:
+        step = max(1.0, 2.0 ** (form.bits_stored - 8))
+        difference = np.abs(first[0].astype(np.float32) - second[0].astype(np.float32)) / step
+        same = bool(difference.mean() <= _MEAN_TOLERANCE and np.percentile(difference, 99) <= _PEAK_TOLERANCE)
+    if not same:
+        raise undecodable("two decoders disagree about a frame")

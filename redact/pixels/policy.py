@@ -1,0 +1,104 @@
+"""Which lines of text are removed. The gates are those of the specification; they were not tuned here.
+
+- **all-text** (ultrasound, secondary capture, X-ray angiography and fluoroscopy, other, photographs; anything
+  that says it carries burned-in annotation; screen captures): every line from the lower gate on goes. Nothing
+  benign is kept: a marker costs less than a name.
+- **strict** (originals of CT, MR, PT, NM and the rest): a line goes from the upper gate on when it has at
+  least two letters or digits: single letters (L, R) mark sides and identify nobody. The band between the
+  gates is counted as `uncertain` and told to the caller, because removing it costs anatomy: organs read as
+  signs.
+- A line that reads like one of the patient's identifiers goes at any confidence, everywhere.
+"""
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from pydicom.dataset import Dataset
+
+from exchange.dicomio.getters import text, texts, uid
+from redact.ocr.lines import ReadLine
+from redact.ocr.matching import IdentifierMatcher
+from redact.pixels.boxes import BoxRule
+
+
+class TextMode(StrEnum):
+    """How hard text is looked for in an instance."""
+
+    ALL_TEXT = "all-text"
+    STRICT = "strict"
+
+
+@dataclass(frozen=True, slots=True)
+class PixelPolicy:
+    """What a profile says about text in pixels.
+
+    Attributes:
+        annotated_modalities: Modalities whose images carry annotations as a rule.
+        annotated_classes: Prefixes of SOP classes that are captures whatever their modality says.
+        all_text_gate: Confidence from which any line goes in `all-text` mode.
+        all_text_characters: Letters and digits that it must have there; 0 lets signs such as `***` go too.
+        strict_gate: Confidence from which a line goes in `strict` mode.
+        strict_characters: Letters and digits that it must have there.
+        recurring_share: A box found in this share of an instance's frames (two at least) is removed from
+            all of them: in `all-text` mode annotations stand still, and a reader may miss one now and then.
+    """
+
+    annotated_modalities: frozenset[str] = frozenset(
+        {"US", "IVUS", "SC", "XA", "RF", "OT", "XC", "ES", "GM", "DOC"}
+    )
+    annotated_classes: tuple[str, ...] = (
+        "1.2.840.10008.5.1.4.1.1.7",  # Secondary Capture, single- and multi-frame (PS3.4 B.5)
+        "1.2.840.10008.5.1.4.1.1.3.1",  # Ultrasound Multi-frame
+        "1.2.840.10008.5.1.4.1.1.6.1",  # Ultrasound
+        "1.2.840.10008.5.1.4.1.1.12",  # X-Ray Angiographic, Radiofluoroscopic
+        "1.2.840.10008.5.1.4.1.1.77.1",  # Visible light
+    )
+    all_text_gate: float = 0.5
+    all_text_characters: int = 0
+    strict_gate: float = 0.6
+    strict_characters: int = 2
+    recurring_share: float = 0.25
+
+    def mode(self, header: Dataset) -> TextMode:
+        """How this instance is read (PS3.3 C.7.6.1.1.2 for ImageType)."""
+        if text(header, "Modality").strip().upper() in self.annotated_modalities:
+            return TextMode.ALL_TEXT
+        if text(header, "BurnedInAnnotation").strip().upper() == "YES":
+            return TextMode.ALL_TEXT
+        if _is_class(uid(header, "SOPClassUID"), self.annotated_classes):
+            return TextMode.ALL_TEXT
+        kinds = [value.strip().upper() for value in texts(header, "ImageType")]
+        captured = "SECONDARY" in kinds[1:2] or any("SCREEN" in kind or "CAPTURE" in kind for kind in kinds)
+        return TextMode.ALL_TEXT if captured or text(header, "ConversionType") else TextMode.STRICT
+
+    def judge(self, line: ReadLine, mode: TextMode, matcher: IdentifierMatcher) -> BoxRule | None:
+        """The rule by which a line is removed, or None when it stays."""
+        if matcher.matches(line.text):
+            return BoxRule.IDENTIFIER
+        if mode is TextMode.ALL_TEXT:
+            enough = _letters(line) >= self.all_text_characters
+            return BoxRule.ALL_TEXT if line.confidence >= self.all_text_gate and enough else None
+        return BoxRule.STRICT if line.confidence >= self.strict_gate and self._enough(line) else None
+
+    def for_proof(self) -> "PixelPolicy":
+        """The policy by which the cleaned pixels are judged with other weights.
+
+        The same gates. A lone character that the cleaner's weights did not see (a tick's `5` on a scale)
+        identifies nobody, so in `all-text` mode too a line must have as many letters as in `strict` mode.
+        """
+        return replace(self, all_text_characters=self.strict_characters)
+
+    def uncertain(self, line: ReadLine) -> bool:
+        """True for a line of the band between the gates: perhaps text, perhaps anatomy."""
+        return self.all_text_gate <= line.confidence < self.strict_gate and self._enough(line)
+
+    def _enough(self, line: ReadLine) -> bool:
+        return _letters(line) >= self.strict_characters
+
+
+def _letters(line: ReadLine) -> int:
+    return sum(mark.isalnum() for mark in line.text)
+
+
+def _is_class(sop_class_uid: str, prefixes: tuple[str, ...]) -> bool:
+    return any(sop_class_uid == prefix or sop_class_uid.startswith(f"{prefix}.") for prefix in prefixes)

@@ -1,0 +1,273 @@
+"""The clean and prove stages of one instance, as the daemon and `lockgate clean` both run them.
+
+1. structure: what cannot be cleaned yet is held before anything is written;
+2. pixels are read, boxes decided; 3. the header is cleaned; 4. the file is written, durably;
+5. the proof re-reads it. If the second reader finds text that the first one missed, those boxes are removed
+as well and the proof runs again, once; what it still finds is held.
+"""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from pydicom.dataset import Dataset
+
+from exchange.dicomio.examine import examine
+from exchange.dicomio.getters import text, uid
+from exchange.dicomio.header import read_header_at
+from exchange.dicomio.layout import FileLayout
+from exchange.dicomio.payloads import CopyPayload, PixelPayload
+from exchange.dicomio.write import WrittenInstance, write_instance
+from exchange.domain.codes import ReasonCode
+from exchange.domain.errors import HeldError
+from exchange.domain.findings import Finding
+from exchange.domain.identifiers import HarvestedIdentifiers
+from redact.headers.cleaner import clean_header
+from redact.headers.outcome import HeaderContext, HeaderOutcome
+from redact.headers.profile import Option, Profile
+from redact.headers.record import add_method_codes
+from redact.identifiers.pseudonymiser import Pseudonymiser
+from redact.ocr.reader import TextReader
+from redact.pixels.boxes import BoxRule, TextBox
+from redact.pixels.clean import PixelOutcome, clean_pixels, remove_boxes
+from redact.pixels.policy import PixelPolicy
+from redact.structured.admission import admit
+from redact.verify.canary import Canary
+from redact.verify.expectations import Expectations
+from redact.verify.pixels import SecondReading
+from redact.verify.proof import InstanceProof, Prover
+
+PIXEL_CODES = frozenset({ReasonCode.UNDECODABLE_PIXELS, ReasonCode.VIDEO})
+"""Holds after whose release the pixels pass as they came: unexamined, and never called clean."""
+
+PROOF_CODES = frozenset({ReasonCode.PROOF_IDENTIFIER, ReasonCode.PROOF_TEXT, ReasonCode.PROOF_IOD})
+"""Holds after whose release the cleaned bytes pass though the proof failed."""
+
+
+@dataclass(frozen=True)
+class Readers:
+    """The two readers, with different weights; None where the profile does not clean pixels."""
+
+    cleaner: TextReader | None = None
+    prover: TextReader | None = None
+
+
+@dataclass(frozen=True)
+class CleaningPlan:
+    """Everything that cleaning and proving the instances of one study on one route needs.
+
+    Attributes:
+        identifiers: Harvested over the whole study and the patient's earlier exchanges.
+        released: Codes of holds that a person with the role for it has released.
+        canary_seed: Belongs to this run; the same seed plants the same canary.
+    """
+
+    profile: Profile
+    pseudonymiser: Pseudonymiser
+    identifiers: HarvestedIdentifiers = field(repr=False)
+    readers: Readers
+    pixel_policy: PixelPolicy = field(default_factory=PixelPolicy)
+    released: frozenset[ReasonCode] = frozenset()
+    canary_seed: bytes = b""
+
+    @property
+    def cleans_pixels(self) -> bool:
+        """Whether the profile has 113101 Clean Pixel Data."""
+        return Option.CLEAN_PIXEL_DATA in self.profile.options
+
+    def reading_with(self, readers: Readers) -> "CleaningPlan":
+        """This plan with these readers."""
+        return replace(self, readers=readers)
+
+
+@dataclass(frozen=True, slots=True)
+class CleanedInstance:
+    """A written instance and what was done to it; no values.
+
+    Attributes:
+        sop_instance_uid: New; so are the study's and the series'.
+        actions: Counts as in the report of `lockgate clean`.
+        boxes: Text regions removed.
+        pixels: `examined`, `not examined`, or `none` where the object has none.
+        original_patient: IssuerOfPatientID and PatientID as they were, for the crosswalk.
+        proof: None when the proof failed and a person had released it.
+    """
+
+    path: Path
+    sop_class_uid: str
+    sop_instance_uid: str
+    study_instance_uid: str
+    series_instance_uid: str
+    transfer_syntax_uid: str
+    written: WrittenInstance
+    header: HeaderOutcome
+    boxes: tuple[TextBox, ...]
+    method_codes: tuple[str, ...]
+    pixels: str
+    decoder: str
+    findings: tuple[Finding, ...]
+    original_patient: tuple[str, str] = field(repr=False)
+    proof: InstanceProof | None = None
+
+    @property
+    def proved(self) -> bool:
+        """Whether header and pixels (where there are any) were shown to be clean."""
+        return self.proof is not None and self.pixels != "not examined"
+
+
+class InstanceCleaner:
+    """Cleans and proves the instances of one study; compiles what it searches for once."""
+
+    def __init__(self, plan: CleaningPlan) -> None:
+        self._plan = plan
+        self._context = HeaderContext(plan.profile, plan.pseudonymiser, plan.identifiers)
+        expectations = Expectations.of(plan.profile.options, plan.pseudonymiser)
+        self._prover = Prover(plan.identifiers, expectations, canary_seed=plan.canary_seed)
+        self._reading: _RememberedReading | None = None
+        if plan.readers.prover is not None:
+            second = SecondReading(plan.readers.prover, plan.pixel_policy, plan.identifiers)
+            self._reading = _RememberedReading(second)
+
+    def run(self, source: Path, target: Path) -> CleanedInstance:
+        """Clean `source` into `target` and prove it.
+
+        Raises:
+            HeldError: It must not pass; nothing is left at `target`.
+            InputError: The source cannot be read.
+            ModelError: A model failed.
+        """
+        original = _Original.read(source)
+        admit(original.header)
+        try:
+            cleaned = self._clean(original, target, ())
+            proof = self._prove(original, cleaned)
+            if proof is None and self._reading is not None:
+                missed = tuple(replace(box, rule=BoxRule.ORDERED) for box in self._reading.found)
+                cleaned = self._clean(original, target, (*cleaned.boxes, *missed))
+                proof = self._prove(original, cleaned)
+                if proof is None:
+                    raise _text_left(self._reading.found)
+        except HeldError as error:
+            if error.code in PROOF_CODES & self._plan.released:
+                return self._clean(original, target, (), claim=False)
+            target.unlink(missing_ok=True)
+            raise
+        return replace(cleaned, proof=proof)
+
+    def _clean(
+        self, original: "_Original", target: Path, ordered: Sequence[TextBox], *, claim: bool = True
+    ) -> CleanedInstance:
+        header = copy.deepcopy(original.header)
+        pixels = self._pixels(original, ordered)
+        outcome = clean_header(header, self._context)
+        codes = outcome.method_codes
+        payload: PixelPayload | None = CopyPayload(original.layout) if original.layout.pixels else None
+        syntax = original.layout.transfer_syntax_uid
+        if pixels is not None:
+            payload, syntax = pixels.payload, pixels.transfer_syntax_uid
+            for keyword, value in pixels.header_updates.items():
+                setattr(header, keyword, value)
+            if claim:
+                header.BurnedInAnnotation = "NO"
+                add_method_codes(header, (Option.CLEAN_PIXEL_DATA,))
+                codes = (*codes, Option.CLEAN_PIXEL_DATA)
+        written = write_instance(target, header, syntax, payload)
+        return CleanedInstance(
+            path=target,
+            sop_class_uid=uid(header, "SOPClassUID"),
+            sop_instance_uid=uid(header, "SOPInstanceUID"),
+            study_instance_uid=uid(header, "StudyInstanceUID"),
+            series_instance_uid=uid(header, "SeriesInstanceUID"),
+            transfer_syntax_uid=syntax,
+            written=written,
+            header=outcome,
+            boxes=pixels.boxes if pixels else (),
+            method_codes=codes,
+            pixels=_state(original.layout, pixels),
+            decoder=pixels.decoder if pixels else "",
+            findings=outcome.findings,
+            original_patient=(
+                text(original.header, "IssuerOfPatientID"),
+                text(original.header, "PatientID"),
+            ),
+        )
+
+    def _pixels(self, original: "_Original", ordered: Sequence[TextBox]) -> PixelOutcome | None:
+        """The pixel room's outcome; None where there is nothing to examine, or a person let it pass."""
+        plan = self._plan
+        if original.layout.pixels is None or not plan.cleans_pixels or plan.readers.cleaner is None:
+            return None
+        layout, header = original.layout, original.header
+        try:
+            if ordered:
+                return remove_boxes(layout.path, layout, header, ordered)
+            return clean_pixels(
+                layout.path, layout, header, plan.readers.cleaner, plan.pixel_policy, plan.identifiers
+            )
+        except HeldError as error:
+            if error.code in PIXEL_CODES & plan.released:
+                return None
+            raise
+
+    def _prove(self, original: "_Original", cleaned: CleanedInstance) -> InstanceProof | None:
+        """The proof; None when a second reading found text, which is then in `self._reading.found`.
+
+        Raises:
+            HeldError: The proof failed for another reason.
+        """
+        examined = cleaned.pixels == "examined"
+        self._prover.pixel_proof = self._reading if examined else None
+        try:
+            return self._prover.prove(original.layout.path, cleaned.path)
+        except HeldError as error:
+            if error.code is ReasonCode.PROOF_TEXT and self._reading is not None and self._reading.found:
+                return None
+            raise
+
+
+class _RememberedReading:
+    """The second reading, remembering what it found in the instance at hand."""
+
+    def __init__(self, reading: SecondReading) -> None:
+        self._reading = reading
+        self.found: tuple[TextBox, ...] = ()
+
+    def __call__(self, original: Path, cleaned: Path, layout: FileLayout) -> Sequence[TextBox]:
+        self.found = ()
+        self.found = tuple(self._reading(original, cleaned, layout))
+        return self.found
+
+    def check_canary(self, canary: Canary) -> None:
+        """See SecondReading."""
+        self.found = ()
+        self._reading.check_canary(canary)
+
+
+@dataclass(frozen=True)
+class _Original:
+    """The source as it came."""
+
+    layout: FileLayout
+    header: Dataset
+
+    @classmethod
+    def read(cls, source: Path) -> "_Original":
+        layout = examine(source)
+        return cls(layout, read_header_at(layout))
+
+
+def _state(layout: FileLayout, pixels: PixelOutcome | None) -> str:
+    if layout.pixels is None:
+        return "none"
+    return "not examined" if pixels is None else "examined"
+
+
+def _text_left(found: Sequence[TextBox]) -> HeldError:
+    box = min(found)
+    return HeldError(
+        ReasonCode.PROOF_TEXT,
+        "cannot release the instance: a second reading still finds text in its pixels",
+        f"frame {box.frame}: {box.x0},{box.y0},{box.x1},{box.y1}",
+        "look at the preview; release or reject the hold",
+    )

@@ -1,0 +1,103 @@
+"""Which objects the cleaner may take at all: what it cannot clean completely is held for a person.
+
+Held today: structured reports and key object notes (their content trees are cleaned by a later stage),
+encapsulated documents and models, voice recordings, and graphics that are drawn free-hand or as bitmaps,
+which may be handwriting. Everything else is cleaned completely by the header and pixel rooms: structure sets,
+plans, segmentations and annotations by their labels, presentation states by their text objects, waveforms by
+their annotations, icons by being removed.
+"""
+
+from collections.abc import Iterator
+
+from pydicom.dataset import Dataset
+
+from exchange.domain.codes import ReasonCode
+from exchange.domain.errors import HeldError
+
+_SR_ROOT = "1.2.840.10008.5.1.4.1.1.88."
+_ENCAPSULATED_ROOT = "1.2.840.10008.5.1.4.1.1.104."
+_STANDALONE_ROOTS = (
+    "1.2.840.10008.5.1.4.1.1.8",
+    "1.2.840.10008.5.1.4.1.1.9",
+)  # retired overlay, curve objects
+_AUDIO = frozenset({"1.2.840.10008.5.1.4.1.1.9.4.1", "1.2.840.10008.5.1.4.1.1.9.4.2"})
+_CONTENT_SEQUENCE = 0x0040A730
+_ENCAPSULATED_DOCUMENT = 0x00420011
+_HPGL_DOCUMENT = 0x00687300
+_FREEHAND = frozenset({"POLYLINE", "INTERPOLATED"})
+_STRAIGHT_LINE_NUMBERS = 4  # two points of two coordinates
+
+
+def admit(ds: Dataset) -> None:
+    """Let an object pass that can be cleaned completely.
+
+    Raises:
+        HeldError: It cannot: `structured-content`, `encapsulated-document` or `complex-graphics`.
+    """
+    sop_class = str(ds.get("SOPClassUID", "") or "")
+    _refuse_documents(ds, sop_class)
+    if sop_class.startswith(_SR_ROOT) or _CONTENT_SEQUENCE in ds:
+        raise HeldError(
+            ReasonCode.STRUCTURED_CONTENT,
+            "cannot clean a structured report or key object note: its content tree is free text and names",
+            "(0040,A730)",
+            "send it on a route that may carry it, or reject it",
+        )
+    if sop_class in _AUDIO:
+        raise HeldError(
+            ReasonCode.STRUCTURED_CONTENT,
+            "cannot clean a voice recording: what is said in it is not read",
+            "(5400,0100)",
+            "reject it, or have a person listen to it",
+        )
+    if sop_class in _STANDALONE_ROOTS:
+        raise HeldError(
+            ReasonCode.COMPLEX_GRAPHICS,
+            "cannot clean a stand-alone overlay or curve: its content goes",
+            "",
+            "reject it",
+        )
+    _refuse_drawings(ds)
+
+
+def _refuse_documents(ds: Dataset, sop_class: str) -> None:
+    for tag in (_ENCAPSULATED_DOCUMENT, _HPGL_DOCUMENT):
+        if tag in ds:
+            raise _document(f"({tag >> 16:04X},{tag & 0xFFFF:04X})")
+    if sop_class.startswith(_ENCAPSULATED_ROOT):
+        raise _document("(0042,0011)")
+
+
+def _document(path: str) -> HeldError:
+    return HeldError(
+        ReasonCode.ENCAPSULATED_DOCUMENT,
+        "cannot clean an encapsulated document: it is never passed unread",
+        path,
+        "reject it, or rebuild the document without identity",
+    )
+
+
+def _refuse_drawings(ds: Dataset) -> None:
+    if str(ds.get("ShutterShape", "")).find("BITMAP") >= 0:
+        raise _drawing("(0018,1600)")
+    for path, item in _graphic_layers(ds):
+        if "CompoundGraphicSequence" in item:
+            raise _drawing(f"{path}.(0070,0209)")
+        for number, graphic in enumerate(item.get("GraphicObjectSequence") or ()):
+            points = graphic.get("GraphicData") or ()
+            if graphic.get("GraphicType") in _FREEHAND and len(points) > _STRAIGHT_LINE_NUMBERS:
+                raise _drawing(f"{path}.(0070,0009)[{number}]")
+
+
+def _graphic_layers(ds: Dataset) -> Iterator[tuple[str, Dataset]]:
+    for number, item in enumerate(ds.get("GraphicAnnotationSequence") or ()):
+        yield f"(0070,0001)[{number}]", item
+
+
+def _drawing(path: str) -> HeldError:
+    return HeldError(
+        ReasonCode.COMPLEX_GRAPHICS,
+        "cannot clean free-hand or bitmap graphics: they may be handwriting",
+        path,
+        "have a person look at the drawing, or reject it",
+    )

@@ -1,0 +1,65 @@
+"""Dates, element by element: each must be the original's shifted one, or empty.
+
+Searching a study for its original dates is not enough, because a shifted date may be another original one;
+and not finding them is not enough either, because an unshifted date of day or month precision is no full
+date.
+"""
+
+from datetime import date, timedelta
+
+from exchange.domain.codes import ReasonCode
+from exchange.domain.errors import HeldError
+from exchange.domain.identifiers import IdentifierKind
+from redact.verify.expectations import Expectations
+from redact.verify.inventory import Inventory
+
+_DATE = frozenset({IdentifierKind.DATE})
+
+
+def shifted_day(day: str, days: int) -> str:
+    """YYYYMMDD moved into the past, "" for what is no date; written apart from the cleaner's own shift."""
+    digits = day.replace(".", "")
+    if len(digits) != 8 or not digits.isdigit():
+        return ""
+    try:
+        moved = date(int(digits[:4]), int(digits[4:6]), int(digits[6:])) - timedelta(days=days)
+    except (ValueError, OverflowError):
+        return ""
+    return moved.strftime("%Y%m%d") if moved.year >= 1900 else ""
+
+
+def check_dates(original: Inventory, cleaned: Inventory, expectations: Expectations, shift_days: int) -> None:
+    """Hold a date that is neither empty nor what the shift makes of the original in the same place.
+
+    Raises:
+        HeldError: PROOF_IDENTIFIER with the element's path.
+    """
+    if not expectations.shifts_dates:
+        return
+    for path, after in cleaned.dates.items():
+        before = original.dates.get(path, "")
+        tag = int(path[-10:-1].replace(",", ""), 16)
+        if not after or not before or expectations.allows(tag, _DATE):
+            continue
+        if not _as_expected(before, after, shift_days):
+            raise HeldError(
+                ReasonCode.PROOF_IDENTIFIER,
+                "cannot prove that a date was moved: it is not the shifted original",
+                path,
+                "hold the instance and report the defect; a person may release it",
+            )
+
+
+def _as_expected(before: str, after: str, shift_days: int) -> bool:
+    olds, news = before.split("\\"), after.split("\\")
+    return len(olds) == len(news) and all(map(_one_as_expected, olds, news, [shift_days] * len(olds)))
+
+
+def _one_as_expected(before: str, after: str, shift_days: int) -> bool:
+    old, new = before.strip(" \0"), after.strip(" \0")
+    if not new:
+        return True
+    expected = shifted_day(old[:10] if "." in old[:5] else old[:8], shift_days)
+    if expected:
+        return new[:8] == expected
+    return new != old  # less than a day's precision, or no date: at least it may not be what it was

@@ -1,0 +1,153 @@
+"""What an encoded instance holds, element by element: the ground on which before and after are compared."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from mmap import ACCESS_READ, mmap
+from pathlib import Path
+
+from pydicom.datadict import keyword_for_tag
+from pydicom.dataset import Dataset
+
+from exchange.dicomio.header import read_header
+from exchange.dicomio.layout import FileLayout
+from exchange.dicomio.stream import open_offsets
+from exchange.domain.errors import HeldError
+from exchange.domain.identifiers import Identifier, IdentifierKind
+from redact.identifiers.pseudonymiser import is_placeholder
+from redact.verify import forms
+from redact.verify.decode import DATE_VRS, declared_text
+from redact.verify.walk import Buffer, Element, Syntax, Walk, tag_text
+
+_PATIENT_NAMES = frozenset({0x00100010, 0x00101001, 0x00101005, 0x00101060})
+_OWN_KINDS: dict[int, IdentifierKind] = {
+    0x00100020: IdentifierKind.PATIENT_ID,
+    0x00101000: IdentifierKind.PATIENT_ID,
+    0x00080050: IdentifierKind.NUMBER,
+    0x00380010: IdentifierKind.NUMBER,
+    0x00102154: IdentifierKind.PHONE,
+    0x00080080: IdentifierKind.INSTITUTION,
+    0x00101040: IdentifierKind.ADDRESS,
+}
+_TOP_LEVEL = frozenset(
+    {0x00080005, 0x00080016, 0x00080018, 0x0020000D, 0x0020000E, 0x00100020, 0x00100021, 0x00120062}
+)
+
+
+@dataclass(slots=True)
+class Inventory:
+    """Elements by path; values only where the proof compares them. Its repr shows none.
+
+    Attributes:
+        present: Path to whether the element holds anything (a sequence: an item with content).
+        dates: Path to value, of DA and DT elements.
+        values: Tag to text, of a few elements of the data set itself.
+        identifiers: Names, ids and numbers, read apart from the cleaner's harvest.
+        character_sets: Every Specific Character Set value that occurs.
+        private: Path of the first private element that is no creator, "" when there is none.
+    """
+
+    present: dict[str, bool] = field(default_factory=dict, repr=False)
+    dates: dict[str, str] = field(default_factory=dict, repr=False)
+    values: dict[int, str] = field(default_factory=dict, repr=False)
+    identifiers: set[Identifier] = field(default_factory=set, repr=False)
+    character_sets: set[str] = field(default_factory=set, repr=False)
+    private: str = ""
+    items: set[str] = field(default_factory=set, repr=False)  # e.g. `(0040,A730)[2]`, of items with content
+
+    def note(self, buffer: Buffer, element: Element) -> None:
+        """Add one element."""
+        holds = element.end > element.start
+        if element.depth:
+            item = element.path[: element.path.rindex("]") + 1]
+            self.items.add(item)
+            self.present[item[: item.rindex("[")]] = True
+        if element.is_private:
+            self.private = self.private or (element.path if element.tag & 0xFFFF > 0xFF else "")
+            return
+        if holds and not element.is_pixels and self._telling(element):
+            raw = bytes(buffer[element.start : element.end])
+            text = declared_text(raw, element.charset).strip(" \0")
+            self._value(element, text)
+            holds = bool(text)
+        self.present.setdefault(element.path, holds)
+
+    @staticmethod
+    def _telling(element: Element) -> bool:
+        tag = element.tag
+        return element.vr == "PN" or element.vr in DATE_VRS or tag in _OWN_KINDS or tag in _TOP_LEVEL
+
+    def _value(self, element: Element, text: str) -> None:
+        if element.vr in DATE_VRS:
+            self.dates[element.path] = text
+        if element.depth == 0 and element.tag in _TOP_LEVEL:
+            self.values[element.tag] = text
+        if element.tag == 0x00080005:
+            self.character_sets.update(term.strip() for term in text.split("\\"))
+        kind = _OWN_KINDS.get(element.tag)
+        if element.vr == "PN":
+            kind = IdentifierKind.PATIENT_NAME if element.tag in _PATIENT_NAMES else IdentifierKind.PERSON
+        if kind is not None:
+            source = keyword_for_tag(element.tag)
+            for value in text.split("\\"):
+                bare = value.strip(" \0^=")
+                if bare and not is_placeholder(bare):
+                    self.identifiers.add(Identifier(kind, bare, source))
+
+    def unknown_to(self, known: frozenset[str]) -> frozenset[Identifier]:
+        """The identifiers whose squeezed form the harvest has not."""
+        return frozenset(item for item in self.identifiers if forms.squeezed(item.value) not in known)
+
+
+@contextmanager
+def opened(layout: FileLayout) -> Iterator[mmap]:
+    """The data set's bytes as a memory map in which the layout's offsets hold (inflated where deflated)."""
+    with open_offsets(layout) as stream, mmap(stream.fileno(), 0, access=ACCESS_READ) as buffer:
+        yield buffer
+
+
+def dataset_walk(layout: FileLayout, buffer: Buffer) -> Walk:
+    """The walk over the data set of a file, up to the end of its last element."""
+    start = 0 if layout.deflated else layout.dataset_offset
+    syntax = Syntax(explicit=not layout.implicit_vr, little_endian=layout.little_endian)
+    return Walk(buffer, start, layout.end_offset, syntax)
+
+
+def read_inventory(path: Path, layout: FileLayout) -> Inventory:
+    """The inventory of an original; what the strict walk cannot follow is read through pydicom instead."""
+    inventory = Inventory()
+    try:
+        with opened(layout) as buffer:
+            for element in dataset_walk(layout, buffer):
+                inventory.note(buffer, element)
+    except HeldError:
+        inventory = Inventory()
+        _note_dataset(inventory, read_header(path), "", b"")
+    return inventory
+
+
+def _note_dataset(inventory: Inventory, ds: Dataset, prefix: str, charset: bytes) -> None:
+    """The same from parsed elements: originals may be malformed in ways that only tolerant readers follow."""
+    pending = [(ds, prefix, 0)]
+    while pending:
+        current, before, depth = pending.pop()
+        for data_element in current:
+            tag, vr = int(data_element.tag), str(data_element.VR)[:2]
+            path = before + tag_text(tag)
+            if vr == "SQ":
+                inventory.present.setdefault(path, False)
+                children = enumerate(data_element.value or ())
+                pending += [(item, f"{path}[{index}].", depth + 1) for index, item in children]
+                continue
+            text = _plain(data_element.value)
+            value = text.encode("utf-8", "replace")
+            utf8 = b"ISO_IR 192"
+            inventory.note(value, Element(path, tag, vr, 0, 0, len(value), utf8 if value else charset, depth))
+
+
+def _plain(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, (list, tuple)) or type(value).__name__ == "MultiValue":
+        return "\\".join(str(part) for part in value)  # type: ignore[attr-defined]
+    return str(value)

@@ -1,0 +1,94 @@
+"""The second reading of the pixels: other weights, the same keep-policy.
+
+What the first reader overlooked, a reader trained otherwise may see. A marker that the policy lets stay (an
+«L») is no failure, because both readings are judged by the same policy.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+
+from exchange.dicomio.getters import text, texts
+from exchange.dicomio.header import read_header
+from exchange.dicomio.layout import FileLayout
+from exchange.domain.boxes import TextBox
+from exchange.domain.codes import ReasonCode
+from exchange.domain.errors import HeldError
+from exchange.domain.identifiers import HarvestedIdentifiers
+from redact.ocr.matching import IdentifierMatcher
+from redact.ocr.reader import TextReader
+from redact.pixels.find import find_text
+from redact.pixels.policy import PixelPolicy
+from redact.verify.canary import Canary
+
+# What decides how hard an instance is read; the cleaner rewrites some of them, so the original's are asked.
+_DECIDING = ("Modality", "BurnedInAnnotation", "ConversionType")
+
+
+class SecondReading:
+    """Reads cleaned pixels again; make one a worker, as models are slow to load.
+
+    Args:
+        reader: With other weights than the cleaner's.
+        policy: The cleaner's.
+        identifiers: Of the whole study and the patient's earlier exchanges.
+    """
+
+    def __init__(self, reader: TextReader, policy: PixelPolicy, identifiers: HarvestedIdentifiers) -> None:
+        self._reader = reader
+        self._policy = policy
+        self._identifiers = identifiers
+        self._canaries: set[Canary] = set()
+
+    def __call__(self, original: Path, cleaned: Path, layout: FileLayout) -> Sequence[TextBox]:
+        """The boxes of text that the policy would remove from the cleaned file.
+
+        Raises:
+            HeldError: `undecodable-pixels` or `video`.
+            ModelError: A model failed.
+        """
+        header = read_header(cleaned)
+        _restore_mode(header, read_header(original))
+        found = find_text(cleaned, layout, header, self._reader, self._policy, self._identifiers)
+        return [TextBox(b.frame, b.x0, b.y0, b.x1, b.y1, b.rule.value, b.confidence) for b in found]
+
+    def check_canary(self, canary: Canary) -> None:
+        """Read a picture of the canary's name, once for each canary.
+
+        Raises:
+            HeldError: PROOF_TEXT, the reader missed it: this proof is void.
+        """
+        if canary in self._canaries:
+            return
+        matcher = IdentifierMatcher(canary.identifiers)
+        if not any(matcher.matches(line.text) for line in self._reader.read(_picture(canary))):
+            raise HeldError(
+                ReasonCode.PROOF_TEXT,
+                "cannot prove anything of the pixels: the planted canary was not read",
+                "canary",
+                "stop this appliance's outbound routes and check its models with `lockgate doctor`",
+            )
+        self._canaries.add(canary)
+
+
+def _restore_mode(header: Dataset, original: Dataset) -> None:
+    for keyword in _DECIDING:
+        value = text(original, keyword)
+        if value:
+            setattr(header, keyword, value)
+    kinds = texts(original, "ImageType")
+    if kinds:
+        header.ImageType = kinds
+
+
+def _picture(canary: Canary) -> NDArray[np.uint8]:
+    """The canary's name as devices burn names in: light capitals on a grey ramp."""
+    ramp = np.linspace(10, 90, 512, dtype=np.uint8)
+    picture = np.ascontiguousarray(np.repeat(ramp[np.newaxis, :], 160, axis=0))
+    name = f"{canary.family} {canary.given}".upper()
+    cv2.putText(picture, name, (16, 90), cv2.FONT_HERSHEY_SIMPLEX, 0.8, 230, 2, cv2.LINE_AA)
+    return picture

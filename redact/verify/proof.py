@@ -1,0 +1,255 @@
+"""The proof: an independent re-read of a cleaned instance, on the exact bytes that will be sent.
+
+Steps, in this order (numbers repeated beside the code):
+(0) the planted canary is found, or nothing below counts;
+(1) the file is a well-formed Part 10 file with an empty preamble and a file meta of our own making;
+(2) scan 1 and scan 2: no identifier stands where the profile does not let it remain;
+(3) no private element unless the profile keeps safe ones; PatientIdentityRemoved is YES;
+(4) every date is the shifted original, every identifying UID the mapped one;
+(5) the IOD is no worse than before;
+(6) a second reader finds no identity in the pixels;
+(7) the digest of what was examined is that of the file after the examination.
+
+What it cannot show is held. It never changes a file, and says nothing of identifiers that nobody harvested.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import chain
+from mmap import ACCESS_READ, mmap
+from pathlib import Path
+from typing import Protocol
+
+from exchange.dicomio.digest import dataset_sha256
+from exchange.dicomio.examine import examine
+from exchange.dicomio.layout import FileLayout
+from exchange.dicomio.stream import open_binary
+from exchange.domain.boxes import TextBox
+from exchange.domain.codes import ReasonCode
+from exchange.domain.errors import HeldError, InputError
+from exchange.domain.identifiers import HarvestedIdentifiers, Identifier
+from redact.headers.profile import Option
+from redact.verify import forms
+from redact.verify.canary import Canary, check_canary
+from redact.verify.dates import check_dates, shifted_day
+from redact.verify.envelope import envelope_elements
+from redact.verify.expectations import Expectations
+from redact.verify.inventory import Inventory, dataset_walk, opened, read_inventory
+from redact.verify.iod import check_iod
+from redact.verify.scan import Leak, Scanner
+from redact.verify.tokens import Tokens, compile_tokens
+from redact.verify.walk import Element
+
+
+class PixelProof(Protocol):
+    """Reads cleaned pixels with another reader than the cleaner's (`redact.verify.pixels.SecondReading`)."""
+
+    def __call__(self, original: Path, cleaned: Path, layout: FileLayout) -> Sequence[TextBox]:
+        """The boxes of text that should not be there; `layout` is the cleaned file's."""
+
+    def check_canary(self, canary: Canary) -> None:
+        """Raise HeldError unless a picture of the canary is read."""
+
+
+_SOP_CLASS, _SOP_INSTANCE, _STUDY, _SERIES = 0x00080016, 0x00080018, 0x0020000D, 0x0020000E
+_PATIENT_ID, _ISSUER, _IDENTITY_REMOVED = 0x00100020, 0x00100021, 0x00120062
+_MAX_COMPILED = 16
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceProof:
+    """What was shown of one instance, in the words of the receipt; no values.
+
+    Attributes:
+        sha256: Of the data set bytes that were examined.
+        tokens_searched: Forms of identifiers searched for, the canary's among them.
+        bytes_scanned: Of scan 1, file meta and preamble included.
+        elements_read: Of scan 2, at every depth.
+        known_identifiers: `absent`.
+        text_detection: `none found` or `not examined`.
+        iod: `no worse` or `unknown SOP class`.
+        canary: `found`.
+    """
+
+    sha256: str
+    tokens_searched: int
+    bytes_scanned: int
+    elements_read: int
+    known_identifiers: str
+    text_detection: str
+    iod: str
+    canary: str
+
+
+@dataclass
+class Prover:
+    """Proves the instances of one patient's study; compiles what it searches once.
+
+    Attributes:
+        identifiers: Of the whole study and the patient's earlier exchanges.
+        expectations: What the profile lets remain, and the pseudonyms.
+        pixel_proof: The second reading, None where pixels are not examined.
+        canary_seed: Anything that belongs to this run; the same seed gives the same canary.
+    """
+
+    identifiers: HarvestedIdentifiers = field(repr=False)
+    expectations: Expectations
+    pixel_proof: PixelProof | None = None
+    canary_seed: bytes = b""
+    _compiled: dict[object, Tokens] = field(default_factory=dict, init=False, repr=False)
+    _known: frozenset[str] = field(default=frozenset(), init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._canary = Canary.of(self.canary_seed)
+        self._known = frozenset(forms.squeezed(item.value) for item in self.identifiers.items)
+
+    def prove(self, original: Path, cleaned: Path) -> InstanceProof:
+        """Prove one cleaned file against its original.
+
+        Raises:
+            HeldError: PROOF_IDENTIFIER, PROOF_TEXT or PROOF_IOD, with the element path or box.
+            InputError: The original cannot be read.
+            OSError: A file cannot be read.
+        """
+        digest, layout = _examine_cleaned(cleaned)
+        before = read_inventory(original, examine(original))
+        shift_days = self._shift_days(before)
+        tokens = self._tokens(before, shift_days)
+        canary = check_canary(self._canary, tokens, self.expectations)  # (0)
+        scanner = Scanner(tokens, self.expectations)
+        after = _scan(scanner, layout)  # (1) (2)
+        self._check_marks(after)  # (3)
+        check_dates(before, after, self.expectations, shift_days)  # (4)
+        self._check_uids(before, after)
+        iod = check_iod(before, after)  # (5)
+        text_detection = self._check_pixels(original, cleaned, layout)  # (6)
+        if dataset_sha256(cleaned) != digest:  # (7)
+            raise _held(ReasonCode.PROOF_IDENTIFIER, "the file changed while it was examined", "")
+        return InstanceProof(
+            sha256=digest,
+            tokens_searched=tokens.searched,
+            bytes_scanned=scanner.scanned_bytes,
+            elements_read=scanner.elements,
+            known_identifiers="absent",
+            text_detection=text_detection,
+            iod=iod,
+            canary=canary,
+        )
+
+    def _shift_days(self, before: Inventory) -> int:
+        get = before.values.get
+        patient = self.expectations.pseudonymiser.patient(
+            get(_ISSUER, ""), get(_PATIENT_ID, ""), get(_STUDY, "")
+        )
+        return patient.shift_days
+
+    def _tokens(self, before: Inventory, shift_days: int) -> Tokens:
+        """Tokens of the harvest, the canary, and whatever this instance names that the harvest missed."""
+        unknown = before.unknown_to(self._known)
+        key = (frozenset(before.character_sets), shift_days, unknown)
+        tokens = self._compiled.get(key)
+        if tokens is None:
+            if len(self._compiled) >= _MAX_COMPILED:
+                self._compiled.clear()
+            tokens = self._compiled[key] = self._compile(before, shift_days, unknown)
+        return tokens
+
+    def _compile(self, before: Inventory, shift_days: int, unknown: frozenset[Identifier]) -> Tokens:
+        own = HarvestedIdentifiers(unknown)
+        shift = partial(shifted_day, days=shift_days) if self.expectations.shifts_dates else None
+        return compile_tokens(
+            self.identifiers.union([own, self._canary.identifiers]),
+            specific_character_sets=sorted(before.character_sets),
+            expected_dates=shift,
+        )
+
+    def _check_marks(self, after: Inventory) -> None:
+        if after.private and not self.expectations.private_allowed:
+            raise _held(ReasonCode.PROOF_IDENTIFIER, "a private element is left", after.private)
+        if after.values.get(_IDENTITY_REMOVED) != "YES":
+            raise _held(ReasonCode.PROOF_IOD, "PatientIdentityRemoved is not YES", "(0012,0062)")
+
+    def _check_uids(self, before: Inventory, after: Inventory) -> None:
+        if Option.RETAIN_UIDS in self.expectations.options:
+            return
+        for tag, path in ((_SOP_INSTANCE, "(0008,0018)"), (_STUDY, "(0020,000D)"), (_SERIES, "(0020,000E)")):
+            old, new = before.values.get(tag, ""), after.values.get(tag, "")
+            if old and new != self.expectations.pseudonymiser.uid(old):
+                raise _held(ReasonCode.PROOF_IDENTIFIER, "a UID is not the mapped one", path)
+
+    def _check_pixels(self, original: Path, cleaned: Path, layout: FileLayout) -> str:
+        if self.pixel_proof is None or layout.pixels is None:
+            return "not examined"
+        self.pixel_proof.check_canary(self._canary)
+        boxes = self.pixel_proof(original, cleaned, layout)
+        if boxes:
+            box = min(boxes)
+            where = f"frame {box.frame}: {box.x0},{box.y0},{box.x1},{box.y1}"
+            raise _held(ReasonCode.PROOF_TEXT, "a second reading found text in the pixels", where)
+        return "none found"
+
+
+def prove_instance(
+    original: Path,
+    cleaned: Path,
+    *,
+    identifiers: HarvestedIdentifiers,
+    expectations: Expectations,
+    pixel_proof: PixelProof | None = None,
+    canary_seed: bytes = b"",
+) -> InstanceProof:
+    """Prove one instance; for a study make one `Prover` and keep it.
+
+    Raises:
+        HeldError: PROOF_IDENTIFIER, PROOF_TEXT or PROOF_IOD, with the element path or box.
+        InputError: The original cannot be read.
+    """
+    return Prover(identifiers, expectations, pixel_proof, canary_seed).prove(original, cleaned)
+
+
+def _examine_cleaned(cleaned: Path) -> tuple[str, FileLayout]:
+    try:
+        return dataset_sha256(cleaned), examine(cleaned)
+    except InputError as error:
+        raise _held(ReasonCode.PROOF_IOD, "the cleaned file does not re-read", "") from error
+
+
+def _scan(scanner: Scanner, layout: FileLayout) -> Inventory:
+    """Both scans over every byte of the file, and over the inflated data set; the first leak is the hold."""
+    after = Inventory()
+    with open_binary(layout.path) as file, mmap(file.fileno(), 0, access=ACCESS_READ) as whole:
+        envelope = envelope_elements(whole, layout)
+        with opened(layout) as buffer:
+
+            def noted(element: Element) -> Element:
+                after.note(buffer, element)
+                return element
+
+            dataset = map(noted, dataset_walk(layout, buffer))
+            if layout.deflated:
+                _judge(scanner, whole, envelope)
+                _judge(scanner, buffer, dataset)
+            else:
+                _judge(scanner, buffer, chain(envelope, dataset))
+    return after
+
+
+def _judge(scanner: Scanner, buffer: mmap, elements: Iterable[Element]) -> None:
+    hits = scanner.raw(buffer, 0, len(buffer))
+    _raise_first(list(scanner.judge(buffer, elements, hits, "bytes outside the elements")))
+
+
+def _raise_first(leaks: Sequence[Leak]) -> None:
+    if leaks:
+        kinds = ", ".join(sorted(leaks[0].kinds))
+        raise _held(ReasonCode.PROOF_IDENTIFIER, f"an identifier is left ({kinds})", leaks[0].path)
+
+
+def _held(code: ReasonCode, why: str, path: str) -> HeldError:
+    return HeldError(
+        code,
+        f"cannot prove that the instance names no one: {why}",
+        path,
+        "have a person with the role privacy look at it, or correct the profile and clean again",
+    )

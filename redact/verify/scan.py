@@ -1,0 +1,215 @@
+"""The two scans of an encoded data set: raw bytes, then the decoded value of every element.
+
+Both work on a buffer and yield what they found, so that the planted canary goes through the very same code.
+"""
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from exchange.domain.codes import ReasonCode
+from exchange.domain.errors import HeldError
+from exchange.domain.identifiers import IdentifierKind
+from redact.verify import forms
+from redact.verify.bytescan import Hit
+from redact.verify.decode import DATE_VRS, NUMERIC_VRS, TEXT_VRS, looks_like_text, texts_of
+from redact.verify.expectations import Expectations
+from redact.verify.tokens import Kinds, Tokens
+from redact.verify.vocabulary import common_words
+from redact.verify.walk import Buffer, Element, Walk
+
+MAX_TEXT_IN_BINARY = 64 * 1024
+MAX_HITS = 100_000
+MIN_WIDE_BYTES_IN_PIXELS = 20
+_MEMO_VALUE = 256
+_MEMO_SIZE = 100_000
+_MAPPED_UID = b"2.25."
+_STANDARD_UID = b"1.2.840.10008."
+_UID = frozenset({IdentifierKind.UID})
+_DATE = frozenset({IdentifierKind.DATE})
+
+
+@dataclass(frozen=True, slots=True)
+class Leak:
+    """An identifier that should not be there: where and of what kind, never which."""
+
+    path: str
+    kinds: Kinds
+    scan: str  # raw | decoded
+
+
+@dataclass(slots=True)
+class Scanner:
+    """The scans of one cleaned instance; counts what it read."""
+
+    tokens: Tokens
+    expectations: Expectations
+    elements: int = 0
+    scanned_bytes: int = 0
+
+    def raw(self, buffer: Buffer, start: int, end: int) -> list[Hit]:
+        """Scan 1: every pattern in the bytes, in order of offset.
+
+        Raises:
+            HeldError: PROOF_IDENTIFIER, far more hits than chance gives.
+        """
+        hits = []
+        self.scanned_bytes += end - start
+        for hit in self.tokens.patterns.scan(buffer, start, end):
+            hits.append(hit)
+            if len(hits) > MAX_HITS:
+                raise HeldError(
+                    ReasonCode.PROOF_IDENTIFIER,
+                    f"cannot prove that the file names no one: more than {MAX_HITS} places look like identifiers",
+                    "",
+                    "have a person with the role privacy look at it",
+                )
+        return hits
+
+    def judge(
+        self, buffer: Buffer, elements: Iterable[Element], hits: list[Hit], region: str
+    ) -> Iterator[Leak]:
+        """Scan 2 over every element, and each raw hit judged by the element that it lies in.
+
+        Args:
+            buffer: What the elements' offsets count in.
+            elements: In file order.
+            hits: Of scan 1 over the same bytes, sorted by offset.
+            region: What to call bytes that belong to no element's value.
+        """
+        offsets = [hit.offset for hit in hits]
+        explained: set[int] = set()
+        for element in elements:
+            self.elements += 1
+            yield from self._element(buffer, element)
+            for index in range(bisect_left(offsets, element.start), len(hits)):
+                hit = hits[index]
+                if hit.offset >= element.end:
+                    break
+                if hit.offset + len(hit.pattern) <= element.end:
+                    explained.add(index)
+                    if self._counts(buffer, element, hit):
+                        yield Leak(element.path, self.tokens.pattern_kinds[hit.pattern], "raw")
+        for index, hit in enumerate(hits):
+            if index not in explained:
+                yield Leak(region, self.tokens.pattern_kinds[hit.pattern], "raw")
+
+    def _counts(self, buffer: Buffer, element: Element, hit: Hit) -> bool:
+        """Whether a raw hit inside this element's value shows a leak; the rules stand in `tokens`."""
+        kinds = self.tokens.pattern_kinds[hit.pattern]
+        if self.expectations.allows(element.tag, kinds):
+            return False
+        if element.is_pixels:
+            if hit.pattern in self.tokens.wide:
+                return len(hit.pattern) >= MIN_WIDE_BYTES_IN_PIXELS
+            return hit.found in {hit.pattern, hit.found.upper(), hit.found.title(), hit.found.capitalize()}
+        if hit.found.isdigit() and element.vr in NUMERIC_VRS | DATE_VRS:
+            return False  # digits by chance; scan 2 compares whole values
+        if element.vr == "UI":
+            value = bytes(buffer[element.start : element.end])
+            part = _value_part(value, hit.offset - element.start).strip(b" \0")
+            if kinds == _UID:
+                return part == hit.found  # one UID may begin another
+            return not (hit.found.isdigit() and part.startswith((_MAPPED_UID, _STANDARD_UID)))
+        if element.vr in TEXT_VRS and element.vr != "PN":
+            return not _part_of_another(buffer, element, hit)
+        return True
+
+    def _element(self, buffer: Buffer, element: Element) -> Iterator[Leak]:
+        if element.end == element.start or element.is_pixels or element.vr == "SQ":
+            return
+        binary = element.vr not in TEXT_VRS | NUMERIC_VRS | DATE_VRS and element.vr != "UI"
+        if binary and element.end - element.start > MAX_TEXT_IN_BINARY:
+            return  # words have no boundaries in bulk data: scan 1 is the one that counts there
+        value = bytes(buffer[element.start : element.end])
+        if binary and not looks_like_text(value):
+            return
+        for kinds in self._kinds(element, value.strip(b" \0")):
+            if not self.expectations.allows(element.tag, kinds):
+                yield Leak(element.path, kinds, "decoded")
+
+    def _kinds(self, element: Element, value: bytes) -> list[Kinds]:
+        if element.vr == "UI":
+            return self._in_uids(value)
+        if element.vr in DATE_VRS:
+            days = {value[at : at + 8].decode("ascii", "replace") for at in _starts(value)}
+            return [_DATE] if days & self.tokens.dates else []
+        if element.vr in NUMERIC_VRS:
+            return self._in_numbers(value)
+        return self._in_text(element, value)
+
+    def _in_uids(self, value: bytes) -> list[Kinds]:
+        found: list[Kinds] = []
+        for uid in value.decode("ascii", "replace").split("\\"):
+            bare = uid.strip(" \0")
+            if bare in self.tokens.uids:
+                found.append(_UID)
+            elif not bare.startswith(("2.25.", "1.2.840.10008.")):
+                found += [match.kinds for match in self.tokens.match(bare)]
+        return found
+
+    def _in_numbers(self, value: bytes) -> list[Kinds]:
+        parts = value.decode("ascii", "replace").split("\\")
+        numbers = self.tokens.numbers
+        return [
+            numbers[part.strip()][1] for part in parts if len(part.strip()) >= 6 and part.strip() in numbers
+        ]
+
+    def _in_text(self, element: Element, value: bytes) -> list[Kinds]:
+        person = element.vr == "PN"
+        key = (value, person)
+        memorable = len(value) <= _MEMO_VALUE and value.isascii()
+        if memorable and key in self.tokens.clean:
+            return []
+        found: list[Kinds] = []
+        for text in texts_of(value, element.charset):
+            found += [match.kinds for match in self.tokens.match(text) if person or not match.standalone_word]
+            if self.tokens.dates and not self.tokens.dates.isdisjoint(forms.dates_in(text)):
+                found.append(_DATE)
+        if memorable and not found and len(self.tokens.clean) < _MEMO_SIZE:
+            self.tokens.clean.add(key)
+        return found
+
+
+def _starts(value: bytes) -> list[int]:
+    """Offsets at which the values of a multi-valued element begin."""
+    return [0, *(at + 1 for at, byte in enumerate(value) if byte == 0x5C)]
+
+
+def _value_part(value: bytes, offset: int) -> bytes:
+    """The one of several backslash-separated values in which `offset` lies."""
+    begin = value.rfind(b"\\", 0, offset) + 1
+    end = value.find(b"\\", offset)
+    return value[begin : len(value) if end < 0 else end]
+
+
+def _part_of_another(buffer: Buffer, element: Element, hit: Hit) -> bool:
+    """Whether the hit is only part of an ordinary word (a name in «CONTRAST») or of a longer number."""
+    if hit.found.isdigit():
+        whole = _extended(buffer, element, hit, bytes.isdigit)
+        return len(whole) > len(hit.found)
+    if not hit.found.isalpha():
+        return False
+    return _extended(buffer, element, hit, bytes.isalpha).decode("ascii").lower() in common_words()
+
+
+def _extended(buffer: Buffer, element: Element, hit: Hit, belongs: Callable[[bytes], bool]) -> bytes:
+    """The run of such bytes around a hit, inside its element."""
+    begin, end = hit.offset, hit.offset + len(hit.pattern)
+    while begin > element.start and belongs(bytes(buffer[begin - 1 : begin])):
+        begin -= 1
+    while end < element.end and belongs(bytes(buffer[end : end + 1])):
+        end += 1
+    return bytes(buffer[begin:end])
+
+
+def scan_region(
+    scanner: Scanner, buffer: Buffer, walk: Walk, span: tuple[int, int], region: str
+) -> list[Leak]:
+    """Both scans over one encoded data set; every leak, in file order.
+
+    Raises:
+        HeldError: PROOF_IOD, the bytes do not parse.
+    """
+    hits = scanner.raw(buffer, *span)
+    return list(scanner.judge(buffer, walk, hits, region))

@@ -1,0 +1,92 @@
+"""Words that occur in any hospital's images and therefore name no one by standing alone.
+
+A patient may be called HEAD, LONG or PRIMARY. Finding such a word in a description shows nothing, so one of
+these words is no failure when it stands alone outside a person name; together with another part of the same
+name it is. The list is kept apart from the cleaner's on purpose: the proof must not inherit its mistakes.
+"""
+
+from functools import lru_cache
+
+from pydicom._dicom_dict import DicomDictionary
+
+_MODALITIES = """
+ct mr us nm pt pet cr dx mg xa rf ot sc sr ko pr xc sm seg rtdose rtplan rtstruct ecg io px es
+op dsa mri
+"""
+
+_ANATOMY = """
+abdomen abdominal adrenal ankle anterior aorta aortic apex arm artery axial axilla back bilateral bladder
+body bone bowel brachial brain breast bronchus cardiac carotid cervical chest clavicle coccyx colon coronal
+coronary cranial cranium ear elbow esophagus extremity eye face facial femoral femur finger foot forearm
+gallbladder hand head heart heel hepatic hip humerus iliac inferior jaw joint kidney knee lateral left
+leftward leg liver lower lumbar lung lungs mandible maxilla medial mediastinum middle neck nose oblique
+orbit ovary pancreas pelvic pelvis posterior prostate pulmonary radius renal rib ribs right sacrum sagittal
+scapula shoulder sinus skull soft spinal spine spleen sternum stomach subclavian superior temporal thigh
+thoracic thorax throat thumb thyroid tibia tissue toe tongue trachea upper ureter urinary uterus vascular
+vein venous ventricle vessel whole wholebody wrist
+"""
+
+_TECHNIQUE = """
+acquired acquisition adc angio angiography arterial asset auto average axial b black bolus breath breathhold
+calibration cine clean clinical coil cold collimation color colour combined contrast cor coronal correction
+cube curve data default delay delayed derived detector diffusion dixon dose dual dwi dynamic early ecg echo
+emission enhanced epi error exam examination excitation exposure fast fat field filter final first flair
+flash flip flow fluoro fov frame free full gantry gradient hard helical high image images imaging in
+inversion iodine isotropic kernel late lateral loc localiser localizer long low map mask max maximum mean
+measured median medium min minimum mip mono mosaic motion mpr native no noise none normal number oblique off
+on ord original other out parallel part perfusion phantom phase plain plane position post pre primary
+processed profile projection prone protocol proton quality ramp raw real recon reconstruction reduced
+reference reformat report rest result routine sag saturation scan scanner scout screening secondary sequence
+series shim short signal single slice slices slow smooth spair spin spiral spoiled standard static stress
+study subtraction supine surface survey tb test thick thin thorough three time tof topogram total tra trace
+transverse trigger true turbo twist two unenhanced view volume water weighted white whole window with
+without work young zero zoom
+"""
+
+_INSTITUTIONS = """
+academic al ambulatory and associate associates care center central centre centro city clinic clinica
+clinical clinics clinique college community county das de department dept der des deutsches diagnostic
+diagnostics die dr du east eastern el emergency for foundation general group health healthcare hopital
+hospital hospitals imaging institut institute institution international klinik klinikum krankenhaus la
+laboratory le les main md medical medicine memorial mr mrs ms national north northern nuclear of outpatient
+partners people phd practice praxis private prof public radiologia radiologie radiology regional research
+room royal saint san santa school science sciences service services sir site south southern specialist state
+station street system systems the town trust unit united universidad universitaet universitario universite
+university van von ward west western women womens
+"""
+
+_MAKERS = """
+acuson agfa aloka amicas barco bruker canon carestream cerner dcmtk dicom eastman electric elekta elscint
+esaote fuji fujifilm ge gems general healthineers highdicom hitachi hologic horos images imatron kodak
+konica kretz lockgate marconi medrad mevis minolta nucletron offis osirix philips picker pydicom sectra
+shimadzu siemens tomtec toshiba united varian vital watson workstation ziehm
+"""
+
+_NOBODY = """
+anon anonymised anonymized anonymous blank de-identified deidentified dummy empty n/a na name no none null
+patient phantom redacted removed subject test unknown
+"""
+
+_VALUES = """
+a adult anonymised anonymized anonymous application basic child confidentiality content dates deidentified
+demo descriptors doctor empty example f female graphics id identified identifier infant information
+longitudinal m male modified n name no none null o operator option options patient person phantom physician
+removed replaced retain sample structured subject temporal test undefined unknown unmodified unspecified
+user y yes
+"""
+
+
+@lru_cache(maxsize=1)
+def common_words() -> frozenset[str]:
+    """Case-folded words that name no one: of PS3.6, anatomy, technique, makers, buildings."""
+    listed = f"{_MODALITIES} {_ANATOMY} {_TECHNIQUE} {_INSTITUTIONS} {_MAKERS} {_VALUES}".split()
+    dictionary = (word for entry in DicomDictionary.values() for word in _words(entry[2]))
+    return frozenset(listed).union(dictionary)
+
+
+def _words(name: str) -> list[str]:
+    return "".join(character if character.isalpha() else " " for character in name).casefold().split()
+
+
+# A value that stands for "nobody" identifies nobody; the cleaner may well write one of these itself.
+PLACEHOLDERS = frozenset(_NOBODY.split())
