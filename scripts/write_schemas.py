@@ -3,6 +3,8 @@
 
 from pathlib import Path
 
+from pydantic import BaseModel
+
 from agent.config.answers import CheckAnswer, PlanAnswer
 from agent.config.firmware import FirmwareProfile
 from agent.config.init import InitAnswer
@@ -10,7 +12,7 @@ from agent.config.models import Site
 from agent.config.schemas import schema_text
 from agent.doctor.results import DoctorAnswer
 
-MODELS = {
+MODELS: dict[str, type[BaseModel]] = {
     "site": Site,
     "firmware-profile": FirmwareProfile,
     "check": CheckAnswer,

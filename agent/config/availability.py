@@ -46,7 +46,7 @@ def _route(path: tuple[str | int, ...], route: Route) -> Iterator[Remark]:
         yield Remark((*path, "triage"), f"triage models are {_VERSION}", "leave triage out", on_key=True)
     if route.protocol is not None and route.protocol.templates:
         yield Remark(
-            (*path, "protocol"), f"protocol checks are {_VERSION}", "leave protocol out", on_key=True
+            (*path, "protocol"), f"protocol templates are {_VERSION}", "leave templates out", on_key=True
         )
     if route.match.http_header is not None:
         yield Remark(

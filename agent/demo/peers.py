@@ -14,6 +14,7 @@ import httpx
 from pynetdicom import AE, evt
 from pynetdicom import _config as pynetdicom_config
 
+from exchange.dicomio.header import read_header
 from exchange.domain.errors import PeerUnavailable
 
 _START_SECONDS = 30.0
@@ -168,8 +169,6 @@ class StandInPeer:
 
     def send(self, files: Sequence[Path], called_ae: str, port: int) -> None:
         """C-STORE the files over one association."""
-        from exchange.dicomio import read_header
-
         entity = AE(self.ae_title)
         pairs = {(head.SOPClassUID, head.file_meta.TransferSyntaxUID) for head in map(read_header, files)}
         for sop_class, syntax in sorted(pairs):

@@ -15,7 +15,8 @@ from agent.doctor.surroundings import Surroundings
 from exchange.domain.errors import ConfigurationError
 
 BUDGET_SECONDS = 5.0
-_CHECKS_SECONDS = 4.0  # the rest is for imports, the site file and printing
+_MARGIN_SECONDS = 0.5  # for starting and printing
+_LEAST_SECONDS = 1.0
 _PROBE_SECONDS = 3.0
 
 CHECKS = (
@@ -57,8 +58,10 @@ def examine(path: Path | None, now: datetime | None = None) -> DoctorAnswer:
     began = time.monotonic()
     surroundings = _look_around(path, now or datetime.now(UTC))
     peers = wires.peer_checks(surroundings.site) if surroundings.loaded else ()
-    _warm_up()
-    left = max(0.5, min(_CHECKS_SECONDS, BUDGET_SECONDS - 0.5 - (time.monotonic() - began)))
+    if peers:
+        # Once, and before the threads: they would queue for the import lock while their peers wait.
+        importlib.import_module("agent.pipeline.peers")
+    left = max(_LEAST_SECONDS, BUDGET_SECONDS - _MARGIN_SECONDS - (time.monotonic() - began))
     results = run_checks((*CHECKS, *peers), surroundings, left)
     return DoctorAnswer(
         status=worst(results),
@@ -66,12 +69,6 @@ def examine(path: Path | None, now: datetime | None = None) -> DoctorAnswer:
         seconds=round(time.monotonic() - began, 2),
         checks=results,
     )
-
-
-def _warm_up() -> None:
-    # Imported once here: in the checks' threads they would queue for the import lock.
-    for module in ("agent.pipeline.peers", "agent.custody.health", "pydicom.pixels"):
-        importlib.import_module(module)
 
 
 def _look_around(path: Path | None, now: datetime) -> Surroundings:

@@ -23,6 +23,7 @@ from exchange.keys.signing import SIGNING_CERTIFICATE, SIGNING_KEY, keyid_of, sp
 CA_KEY = "ca.key"
 CA_CERTIFICATE = "ca.crt"
 CROSSWALK_KEY = "crosswalk.key"
+MAX_NAME = 64
 
 # Extended key usages of our own, under 2.25 (ITU-T X.667: a UUID as an arc, nobody's registration needed).
 # UUID a1b06e52-0f66-4a4f-9a3c-0c7d0d7d7e01: the holder is an appliance that signs exchange receipts.
@@ -169,18 +170,18 @@ def _usage(
 
 
 def _name(organisation: str, common: str) -> x509.Name:
-    try:
-        return x509.Name(
-            [
-                x509.NameAttribute(NameOID.ORGANIZATION_NAME, organisation),
-                x509.NameAttribute(NameOID.COMMON_NAME, common),
-            ]
-        )
-    except ValueError as error:
+    # RFC 5280, A.1: ub-organization-name and ub-common-name.
+    if not all(1 <= len(text) <= MAX_NAME for text in (organisation, common)):
         raise KeysError(
-            "cannot certify this site and appliance: a name is empty or longer than 64 characters",
-            "shorten `site:` or `appliance:`",
-        ) from error
+            f"cannot certify this site and appliance: a name is empty or longer than {MAX_NAME} characters",
+            "change `site:` or `appliance:`",
+        )
+    return x509.Name(
+        [
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, organisation),
+            x509.NameAttribute(NameOID.COMMON_NAME, common),
+        ]
+    )
 
 
 def _pem(certificate: x509.Certificate) -> bytes:

@@ -105,8 +105,15 @@ def put_dummy(ds: Dataset, tag: int, vr: str) -> None:
 
 
 def is_text(data: bytes) -> bool:
-    """Whether bytes that should be numbers are letters from end to end."""
-    return len(data) >= _SUSPICIOUS_LENGTH and _PRINTABLE.fullmatch(data) is not None
+    """Whether bytes that should be numbers are letters from end to end.
+
+    Nine in ten must be letters, digits or spaces: a double may well be printable, but one of its eight bytes
+    holds most of the exponent and is `?` or `@` in any everyday magnitude.
+    """
+    if len(data) < _SUSPICIOUS_LENGTH or not _PRINTABLE.fullmatch(data):
+        return False
+    plain = sum(byte == 0x20 or chr(byte).isalnum() for byte in data.rstrip(b"\0"))
+    return plain >= 0.9 * len(data)
 
 
 def looks_numeric(ds: Dataset, tag: int, vr: str) -> bool:

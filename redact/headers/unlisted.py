@@ -30,14 +30,46 @@ _CODE_VALUES = frozenset({0x00080100, 0x00080102, 0x00080103, 0x00080119, 0x0008
 # Coding schemes of PS3.16 Table 8-1 that images and plans really use; any other may be a site's own.
 _PUBLIC_SCHEMES = frozenset(
     {
-        "DCM", "SCT", "SRT", "SNM3", "SNM", "UCUM", "LN", "FMA", "RADLEX", "NCIt", "MDC", "BI", "BARI",
-        "IBSI", "NEU", "UMLS", "MSH", "RXNORM", "I10", "I10P", "I9C", "I9", "C4", "C5", "CD2", "HL7", "NDC", "PUBCHEM_CID",
-        "ITIS_TSN", "ISO3166_1", "ISO639_1", "ISO639_2", "RFC3066", "RFC5646", "ACR", "IUPAC",
+        "DCM",
+        "SCT",
+        "SRT",
+        "SNM3",
+        "SNM",
+        "UCUM",
+        "LN",
+        "FMA",
+        "RADLEX",
+        "NCIt",
+        "MDC",
+        "BI",
+        "BARI",
+        "IBSI",
+        "NEU",
+        "UMLS",
+        "MSH",
+        "RXNORM",
+        "I10",
+        "I10P",
+        "I9C",
+        "I9",
+        "C4",
+        "C5",
+        "CD2",
+        "HL7",
+        "NDC",
+        "PUBCHEM_CID",
+        "ITIS_TSN",
+        "ISO3166_1",
+        "ISO639_1",
+        "ISO639_2",
+        "RFC3066",
+        "RFC5646",
+        "ACR",
+        "IUPAC",
     }
-)  # fmt: skip
+)
 _CHARACTER_SETS = re.compile(r"(?:ISO[_ -](?:IR|2022[_ -]IR)[_ -]\d{1,3}|GB18030|GBK)?", re.ASCII)
 _DECIMAL = re.compile(r" *[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})? *", re.ASCII)
-_INTEGER = re.compile(r" *[+-]?\d{1,12} *", re.ASCII)
 _NUMBERS = frozenset({"US", "SS", "UL", "SL", "FL", "FD", "AT", "OD", "OF", "OL", "OV", "SV", "UV"})
 # Names that makers give to things, which the standard lists nowhere as identifying.
 _TECHNICAL = frozenset(
@@ -70,12 +102,39 @@ _TECHNICAL = frozenset(
 # Look-up tables, colour profiles, waveform samples and calibration arrays.
 _BYTES = frozenset(
     {
-        0x00281101, 0x00281102, 0x00281103, 0x00281199, 0x00281201, 0x00281202, 0x00281203, 0x00281221,
-        0x00281222, 0x00281223, 0x00281224, 0x00281408, 0x00282000, 0x00283006, 0x00142050, 0x00142052,
-        0x54001010, 0x5400100A, 0x54000110, 0x54000112, 0x00720101, 0x0070140B, 0x56000010, 0x56000020,
-        0x00660016, 0x00660023, 0x00660024, 0x00660025, 0x00660026, 0x00660040, 0x006A0003,
+        0x00281101,
+        0x00281102,
+        0x00281103,
+        0x00281199,
+        0x00281201,
+        0x00281202,
+        0x00281203,
+        0x00281221,
+        0x00281222,
+        0x00281223,
+        0x00281224,
+        0x00281408,
+        0x00282000,
+        0x00283006,
+        0x00142050,
+        0x00142052,
+        0x54001010,
+        0x5400100A,
+        0x54000110,
+        0x54000112,
+        0x00720101,
+        0x0070140B,
+        0x56000010,
+        0x56000020,
+        0x00660016,
+        0x00660023,
+        0x00660024,
+        0x00660025,
+        0x00660026,
+        0x00660040,
+        0x006A0003,
     }
-)  # fmt: skip
+)
 _ICC_PROFILE = 0x00282000
 _PRINTABLE = re.compile(rb"[\x20-\x7e]{4,}")
 
@@ -145,12 +204,7 @@ def _text(run: Run, place: Place) -> Result:
 
 
 def _is_public(schemes: list[str]) -> bool:
-    # PS3.3 8.2: designators of private schemes begin with 99; `L` is a local one by old habit.
-    return (
-        bool(schemes)
-        and not schemes[0].upper().startswith("99")
-        and schemes[0].upper() not in {"", "L", "LOCAL"}
-    )
+    return bool(schemes) and schemes[0].strip() in _PUBLIC_SCHEMES
 
 
 def _code_value(run: Run, place: Place) -> Result:
@@ -189,7 +243,7 @@ _BY_VR: dict[str, Callable[[Run, Place], Result]] = {
     "SQ": _descend,
     "CS": _code_string,
     "DS": _number(_DECIMAL),
-    "IS": _number(_INTEGER),
+    "IS": _number(_DECIMAL),  # an IS with a fraction is wrong, but a number
     "UI": _uid,
     "OB": _bytes,
     "OW": _bytes,

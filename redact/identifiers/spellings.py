@@ -38,15 +38,58 @@ _SPECIAL = {
 _TWO_LETTERS = {"ä": "ae", "ö": "oe", "ü": "ue", "ø": "oe", "å": "aa", "ñ": "nn"}
 _TITLES = frozenset(
     {
-        "dr", "md", "prof", "mr", "mrs", "ms", "miss", "sir", "herr", "frau", "mme", "mlle", "phd", "do",
-        "rn", "rt", "jr", "sr", "ii", "iii", "iv", "facr", "frcr", "ing", "dipl", "von", "van", "der", "den", "de",
-        "la", "le", "du", "da", "di", "del",
+        "dr",
+        "md",
+        "prof",
+        "mr",
+        "mrs",
+        "ms",
+        "miss",
+        "sir",
+        "herr",
+        "frau",
+        "mme",
+        "mlle",
+        "phd",
+        "do",
+        "rn",
+        "rt",
+        "jr",
+        "sr",
+        "ii",
+        "iii",
+        "iv",
+        "facr",
+        "frcr",
+        "ing",
+        "dipl",
+        "von",
+        "van",
+        "der",
+        "den",
+        "de",
+        "la",
+        "le",
+        "du",
+        "da",
+        "di",
+        "del",
     }
-)  # fmt: skip
+)
 _MONTHS = (
-    "january", "february", "march", "april", "may", "june", "july", "august", "september", "october",
-    "november", "december",
-)  # fmt: skip
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,10 @@
 """The words that may stay in cleaned free text: radiology's own, and nobody's name.
 
-Free text fails closed: what is neither a known word nor a short number is dropped. Three lists are shipped:
-code strings of the standard, words of coded concepts and attribute names (both generated), and a hand-kept
-list of what stands in real descriptions (`everyday_words.txt`). A word that is also somebody's name is caught
-before this by the identifiers harvested from the study.
+Free text fails closed: what is neither a known word nor a short number is dropped. Lists are shipped of code
+strings of the standard and of words of coded concepts and attribute names (both generated), with hand-kept
+ones of what these lack (`more_code_terms.txt`) and of what stands in real descriptions
+(`everyday_words.txt`). A word that is also somebody's name is caught before this by the identifiers
+harvested from the study.
 """
 
 import re
@@ -18,12 +19,13 @@ _DIGITS = re.compile(r"\d+")
 @cache
 def code_terms() -> frozenset[str]:
     """Defined terms and enumerated values of CS attributes, upper case."""
-    return frozenset(_lines("code_terms.txt"))
+    kept_by_hand = (term for line in _lines("more_code_terms.txt") for term in line.split(","))
+    return frozenset((*_lines("code_terms.txt"), *kept_by_hand))
 
 
 @cache
 def known_words() -> frozenset[str]:
-    """All words of the three lists, folded to lower case."""
+    """All words of the lists, folded to lower case."""
     words = set(_lines("concept_words.txt"))
     for line in (*_lines("everyday_words.txt"), *code_terms()):
         words.update(match[0] for match in _WORD.finditer(line.lower()))

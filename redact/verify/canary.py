@@ -51,8 +51,8 @@ class Canary:
         )
 
 
-def check_canary(canary: Canary, tokens: Tokens, expectations: Expectations) -> str:
-    """Plant the canary in a stream of its own and find it.
+def check_stream(canary: Canary, tokens: Tokens, expectations: Expectations) -> str:
+    """Plant the canary in a data set of its own and find every plant; cheap, for every instance.
 
     Returns:
         `found`.
@@ -61,21 +61,38 @@ def check_canary(canary: Canary, tokens: Tokens, expectations: Expectations) -> 
         HeldError: PROOF_IDENTIFIER, the scanner missed a plant: this proof is void.
     """
     stream, planted = _planted_dataset(canary)
-    strict = Expectations(expectations.options, expectations.pseudonymiser)
-    scanner = Scanner(tokens, strict)
+    scanner = Scanner(tokens, _strict(expectations))
     leaks = scan_region(
         scanner, stream, Walk(stream, 0, len(stream), EXPLICIT_LITTLE), (0, len(stream)), "stream"
     )
-    missed = planted - {(leak.path, leak.scan) for leak in leaks}
-    block = _planted_block(canary)
-    if missed or not Scanner(tokens, strict).raw(block, 0, len(block)):
-        raise HeldError(
-            ReasonCode.PROOF_IDENTIFIER,
-            "cannot prove anything: the planted canary was not found",
-            "canary",
-            "stop this appliance's outbound routes and report the defect",
-        )
+    if planted - {(leak.path, leak.scan) for leak in leaks}:
+        raise _void()
     return "found"
+
+
+def check_block(canary: Canary, tokens: Tokens, expectations: Expectations) -> None:
+    """Plant the canary across the border of two blocks of the byte scan; once for each set of tokens.
+
+    Raises:
+        HeldError: PROOF_IDENTIFIER, the scanner missed it: this proof is void.
+    """
+    block = _planted_block(canary)
+    if not Scanner(tokens, _strict(expectations)).raw(block, 0, len(block)):
+        raise _void()
+
+
+def _strict(expectations: Expectations) -> Expectations:
+    """The same profile without what it lets remain: a canary may remain nowhere."""
+    return Expectations(expectations.options, expectations.pseudonymiser)
+
+
+def _void() -> HeldError:
+    return HeldError(
+        ReasonCode.PROOF_IDENTIFIER,
+        "cannot prove anything: the planted canary was not found",
+        "canary",
+        "stop this appliance's outbound routes and report the defect",
+    )
 
 
 def _planted_dataset(canary: Canary) -> tuple[bytes, set[tuple[str, str]]]:

@@ -15,12 +15,12 @@ from pydicom.dataset import Dataset
 from exchange.dicomio.getters import text, texts
 from exchange.dicomio.header import read_header
 from exchange.dicomio.layout import FileLayout
-from exchange.domain.boxes import TextBox
 from exchange.domain.codes import ReasonCode
 from exchange.domain.errors import HeldError
 from exchange.domain.identifiers import HarvestedIdentifiers
 from redact.ocr.matching import IdentifierMatcher
 from redact.ocr.reader import TextReader
+from redact.pixels.boxes import TextBox
 from redact.pixels.find import find_text
 from redact.pixels.policy import PixelPolicy
 from redact.verify.canary import Canary
@@ -53,8 +53,7 @@ class SecondReading:
         """
         header = read_header(cleaned)
         _restore_mode(header, read_header(original))
-        found = find_text(cleaned, layout, header, self._reader, self._policy, self._identifiers)
-        return [TextBox(b.frame, b.x0, b.y0, b.x1, b.y1, b.rule.value, b.confidence) for b in found]
+        return find_text(cleaned, layout, header, self._reader, self._policy, self._identifiers)
 
     def check_canary(self, canary: Canary) -> None:
         """Read a picture of the canary's name, once for each canary.

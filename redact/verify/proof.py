@@ -25,13 +25,13 @@ from exchange.dicomio.digest import dataset_sha256
 from exchange.dicomio.examine import examine
 from exchange.dicomio.layout import FileLayout
 from exchange.dicomio.stream import open_binary
-from exchange.domain.boxes import TextBox
 from exchange.domain.codes import ReasonCode
 from exchange.domain.errors import HeldError, InputError
 from exchange.domain.identifiers import HarvestedIdentifiers, Identifier
 from redact.headers.profile import Option
+from redact.pixels.boxes import TextBox
 from redact.verify import forms
-from redact.verify.canary import Canary, check_canary
+from redact.verify.canary import Canary, check_block, check_stream
 from redact.verify.dates import check_dates, shifted_day
 from redact.verify.envelope import envelope_elements
 from redact.verify.expectations import Expectations
@@ -116,7 +116,7 @@ class Prover:
         before = read_inventory(original, examine(original))
         shift_days = self._shift_days(before)
         tokens = self._tokens(before, shift_days)
-        canary = check_canary(self._canary, tokens, self.expectations)  # (0)
+        canary = check_stream(self._canary, tokens, self.expectations)  # (0)
         scanner = Scanner(tokens, self.expectations)
         after = _scan(scanner, layout)  # (1) (2)
         self._check_marks(after)  # (3)
@@ -158,11 +158,13 @@ class Prover:
     def _compile(self, before: Inventory, shift_days: int, unknown: frozenset[Identifier]) -> Tokens:
         own = HarvestedIdentifiers(unknown)
         shift = partial(shifted_day, days=shift_days) if self.expectations.shifts_dates else None
-        return compile_tokens(
+        tokens = compile_tokens(
             self.identifiers.union([own, self._canary.identifiers]),
             specific_character_sets=sorted(before.character_sets),
             expected_dates=shift,
         )
+        check_block(self._canary, tokens, self.expectations)  # (0)
+        return tokens
 
     def _check_marks(self, after: Inventory) -> None:
         if after.private and not self.expectations.private_allowed:

@@ -60,7 +60,7 @@ class Scanner:
             if len(hits) > MAX_HITS:
                 raise HeldError(
                     ReasonCode.PROOF_IDENTIFIER,
-                    f"cannot prove that the file names no one: more than {MAX_HITS} places look like identifiers",
+                    f"cannot prove that the file names no one: over {MAX_HITS} places look like identifiers",
                     "",
                     "have a person with the role privacy look at it",
                 )

@@ -33,7 +33,7 @@ MIN_UID = 10
 _NAMES = frozenset({IdentifierKind.PATIENT_NAME, IdentifierKind.PERSON})
 _NUMBERS = frozenset({IdentifierKind.PATIENT_ID, IdentifierKind.NUMBER, IdentifierKind.PHONE})
 _PHRASES = frozenset({IdentifierKind.INSTITUTION, IdentifierKind.ADDRESS, IdentifierKind.OTHER})
-_LONG_DIGITS = re.compile(r"\d{6,}")  # the number in MRN-4471180 names the patient without its letters
+_LONG_DIGITS = re.compile(r"[1-9]\d{5,}")  # the number in MRN-4471180 names the patient without its letters
 _STANDARD_UIDS = "1.2.840.10008."
 # UIDs that name a kind of thing, not a thing: they stay as they are (PS3.15 E.3.9 concerns instance UIDs
 # only).

@@ -10,8 +10,7 @@ from functools import lru_cache
 from pydicom._dicom_dict import DicomDictionary
 
 _MODALITIES = """
-ct mr us nm pt pet cr dx mg xa rf ot sc sr ko pr xc sm seg rtdose rtplan rtstruct ecg io px es
-op dsa mri
+cr ct dsa dx ecg es io ko mg mr mri nm op ot pet pr pt px rf rtdose rtplan rtstruct sc seg sm sr us xa xc
 """
 
 _ANATOMY = """
@@ -27,20 +26,26 @@ vein venous ventricle vessel whole wholebody wrist
 """
 
 _TECHNIQUE = """
-acquired acquisition adc angio angiography arterial asset auto average axial b black bolus breath breathhold
-calibration cine clean clinical coil cold collimation color colour combined contrast cor coronal correction
-cube curve data default delay delayed derived detector diffusion dixon dose dual dwi dynamic early ecg echo
-emission enhanced epi error exam examination excitation exposure fast fat field filter final first flair
-flash flip flow fluoro fov frame free full gantry gradient hard helical high image images imaging in
-inversion iodine isotropic kernel late lateral loc localiser localizer long low map mask max maximum mean
-measured median medium min minimum mip mono mosaic motion mpr native no noise none normal number oblique off
-on ord original other out parallel part perfusion phantom phase plain plane position post pre primary
-processed profile projection prone protocol proton quality ramp raw real recon reconstruction reduced
-reference reformat report rest result routine sag saturation scan scanner scout screening secondary sequence
-series shim short signal single slice slices slow smooth spair spin spiral spoiled standard static stress
-study subtraction supine surface survey tb test thick thin thorough three time tof topogram total tra trace
-transverse trigger true turbo twist two unenhanced view volume water weighted white whole window with
-without work young zero zoom
+abdomenpelvis ac acquired acquisition adc angio angiography arterial asl asset attenuation auto average
+axial axials b b0 b1000 b500 black blade bold bolus bone1 breath breathhold bssfp calibration cbct ce cemra
+chestabdomen chestabdpelvis cine clean clinical coil cold collimation color colour combined compressed
+contrast cor coronal corrected correction cspine cta ctp ctpa cube curve data default delay delayed derived
+dess detector diffusion dixon dose dti dual dwi dynamic early ecg echo emission enhanced epi epi2d error
+exam examination excitation exposure fa fast fat fdg feet field fiesta filter final first fisp fl2d fl3d
+flair flash flip flow fluoro fmri fov frame free fse fspgr full gantry gradient grase gre hands hard haste
+headneck helical high hips hrct image images imaging in interleaved inversion iodine isotropic jpeg kernel
+knees late lateral lava legs loc localiser localizer long lossless lossy low lspine map mask max maximum md
+mean measured median medic medium min minimum mip mip3d mono mosaic motion mpr mprage mra mrcp mrs mrv
+multiphase nac native neckhead no noise none normal number oblique off on ord original other out parallel
+part pasl pcasl pdw perfusion phantom phase plain plane portal position post pre primary processed profile
+projection prone propeller protocol proton quality ramp raw real recon reconstruction reduced reference
+reformat reformats report rest result rle routine sag saturation scan scanner scout screening se2d secondary
+sequence sequential series series1 shim short signal single slice slices slow smooth space spair spgr spin
+spiral spoiled ssfp standard static stir stress study subtraction supine surface survey suv swan swi t1 t1w
+t2 t2star t2w tb test tfl thick thicks thin thins thoraxabdomen thorough three thrive time tirm tof topogram
+total tra trace tracew transverse trigger true truefisp trufi tse tspine turbo twist two uncorrected
+unenhanced uptake vibe view vista vol volume volumes water weighted white whole window with without work
+young zero zoom
 """
 
 _INSTITUTIONS = """

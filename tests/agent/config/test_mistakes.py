@@ -4,9 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from agent.config.load import load_site
-from agent.config.problems import SiteFileError
+from agent.config.problems import Problem, SiteFileError
 from tests.support.sites import NOW, running_as_root, site_folder
 
 GOOD = """\
@@ -64,7 +66,7 @@ MISTAKES = [
         "client_ca:",
         "clientca:",
         5,
-        65,
+        66,
         "unknown key clientca",
         "did you mean client_ca?",
     ),
@@ -93,7 +95,7 @@ MISTAKES = [
         "must be a whole number",
         "leave the quotes out",
     ),
-    Mistake("fraction of a port", "port: 104", "port: 104.5", 7, 52, "port must be a whole number", ""),
+    Mistake("fraction of a port", "port: 104", "port: 104.5", 7, 56, "port must be a whole number", ""),
     Mistake(
         "port out of range",
         "port: 11112",
@@ -258,14 +260,14 @@ MISTAKES = [
     ),
     Mistake("missing folder", "path: outgoing", "path: outgone", 9, 29, "there is no folder", "mkdir"),
     Mistake(
-        "pin format", 'dicom-web"}', 'dicom-web"}, pin: abc', 8, 76, "the pin must be sha256:", "openssl"
+        "pin format", 'dicom-web"}', 'dicom-web"}, pin: abc', 8, 72, "the pin must be sha256:", "openssl"
     ),
     Mistake(
         "pin without TLS",
         "port: 104}",
         f"port: 104}}, pin: 'sha256:{'0' * 64}'",
         7,
-        57,
+        62,
         "a pin needs TLS",
         "https",
     ),
@@ -275,7 +277,7 @@ MISTAKES = [
         'dicom-web"}',
         'dicom-web", password: geheim}',
         8,
-        65,
+        66,
         "a secret never stands in the site file",
         "token_file",
     ),
@@ -345,7 +347,7 @@ MISTAKES = [
         'modality: "CT|MR"',
         "http_header: {x: y}",
         19,
-        32,
+        34,
         "not available in this version",
         "leave it out",
     ),
@@ -369,7 +371,7 @@ MISTAKES = [
     ),
     Mistake("boolean key", "  sam:", "  on:", 23, 3, "YAML reads the key on as a bool", '"on"'),
     Mistake("tab", "  dicom: {ae", "\tdicom: {ae", 4, 1, "a tab cannot indent", "use spaces"),
-    Mistake("unclosed", "[LOCKGATE]", "[LOCKGATE", 4, 39, "this is not YAML", ""),
+    Mistake("unclosed", "[LOCKGATE]", "[LOCKGATE", 4, 61, "this is not YAML", ""),
     Mistake(
         "password in database",
         "listen:\n",
@@ -474,3 +476,45 @@ def test_what_is_no_site_file_is_refused(tmp_path: Path, data: bytes) -> None:
     with pytest.raises(SiteFileError) as refused:
         load_site(tmp_path / "site.yaml", NOW)
     assert refused.value.problems
+
+
+WORDS = st.sampled_from(
+    [
+        "[",
+        "]",
+        "{",
+        "}",
+        ":",
+        " ",
+        "\n",
+        "- ",
+        "null",
+        "no",
+        "12",
+        "1.5",
+        "2026-01-01",
+        "'",
+        '"',
+        "&a ",
+        "*a",
+        "x",
+        "none",
+    ]
+)
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.integers(0, len(GOOD)), st.integers(0, 12), st.lists(WORDS | st.text(max_size=3), max_size=3))
+def test_any_mistake_is_told_or_harmless(folder: Path, start: int, length: int, put: list[str]) -> None:
+    file = folder / "fuzzed.yaml"
+    file.write_text(GOOD[:start] + "".join(put) + GOOD[start + length :], "utf-8", "surrogatepass")
+    problems: tuple[Problem, ...] = ()
+    try:
+        load_site(file, NOW)
+    except SiteFileError as error:
+        problems = error.problems
+        refused = True
+    else:
+        refused = False
+    assert any(problem.severity == "error" for problem in problems) is refused
+    assert all(problem.line >= 1 and problem.column >= 1 and problem.message for problem in problems)

@@ -12,10 +12,27 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
     "null": type(None),
 }
 _KNOWN = {
-    "$schema", "$id", "$ref", "$defs", "title", "description", "type", "required", "properties", "items", "enum",
-    "additionalProperties", "const", "pattern", "minimum", "minItems", "maxItems", "anyOf", "oneOf",
+    "$schema",
+    "$id",
+    "$ref",
+    "$defs",
+    "title",
+    "description",
+    "type",
+    "required",
+    "properties",
+    "items",
+    "enum",
+    "additionalProperties",
+    "const",
+    "pattern",
+    "minimum",
+    "minItems",
+    "maxItems",
+    "anyOf",
+    "oneOf",
     "contentEncoding",
-}  # fmt: skip
+}
 
 
 def conforms(value: Any, schema: dict[str, Any], root: dict[str, Any] | None = None, at: str = "$") -> str:

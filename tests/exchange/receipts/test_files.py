@@ -186,6 +186,14 @@ def test_file_that_the_system_refuses(study: Study, tmp_path: Path) -> None:
         walk_file(tmp_path / "absent", FileDigest("", EXPLICIT, "", 0))
 
 
+def test_file_that_goes_away_during_the_scan(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(_: Path) -> os.stat_result:
+        raise FileNotFoundError
+
+    monkeypatch.setattr(Path, "lstat", gone)
+    assert {file.problem for file in scan_folder(study.folder)} == {"the system refuses to read it"}
+
+
 def test_hostile_file_name_cannot_move_the_cursor(study: Study) -> None:
     (study.folder / "a\x1b[2Jb.dcm").write_bytes(dicom("2.25.99", pixels=b"zzzz"))
     names = [item.name for item in scan_folder(study.folder)]

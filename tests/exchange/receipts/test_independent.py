@@ -103,8 +103,14 @@ def pixel_value_sha256(layout: FileLayout) -> str:
     return state.hexdigest()
 
 
+# Files that break the standard: implicit VR under an explicit syntax, file meta without its group length.
+BROKEN = {"SC_rgb_jpeg.dcm", "no-meta-length-test.dcm"}
+
+
 def compare_readers(path: Path) -> bool:
     """Whether both readers could read a file; what both read must be equal."""
+    if path.name in BROKEN:
+        return False
     try:
         layout = examine(path)
     except InputError:

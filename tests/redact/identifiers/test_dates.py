@@ -26,7 +26,10 @@ def test_intervals_are_kept(one: date, two: date, shift: int) -> None:
     assert second - first == two - one
 
 
-@pytest.mark.parametrize("value", ["", "00010101", "19000101", "18991231", "20201301", "2020-01-01", "Smith", "202001", "20200101Doe"])
+@pytest.mark.parametrize(
+    "value",
+    ["", "00010101", "19000101", "18991231", "20201301", "2020-01-01", "Smith", "202001", "20200101Doe"],
+)
 def test_what_is_no_date_or_too_old_is_emptied(value: str) -> None:
     assert shift_date(value, 1) == ""
 
@@ -66,7 +69,15 @@ def test_offsets() -> None:
 
 @pytest.mark.parametrize(
     ("age", "kept"),
-    [("089Y", "089Y"), ("090Y", "090Y"), ("103Y", "090Y"), ("999M", "999M"), ("030D", "030D"), ("old", ""), ("45Y", "")],
+    [
+        ("089Y", "089Y"),
+        ("090Y", "090Y"),
+        ("103Y", "090Y"),
+        ("999M", "999M"),
+        ("030D", "030D"),
+        ("old", ""),
+        ("45Y", ""),
+    ],
 )
 def test_ages_over_89_fall_into_one_class(age: str, kept: str) -> None:
     assert capped_age(age) == kept

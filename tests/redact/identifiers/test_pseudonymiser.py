@@ -44,7 +44,9 @@ def test_the_standards_uids_are_never_mapped(uid: str) -> None:
     assert Pseudonymiser(KEY, "r").uid(uid) == uid
 
 
-@pytest.mark.parametrize("uid", ["1.2.840.10008.SMITH", "1.2.840.100080.1", "SMITH", "1.2.840.10008.01", "1..2"])
+@pytest.mark.parametrize(
+    "uid", ["1.2.840.10008.SMITH", "1.2.840.100080.1", "SMITH", "1.2.840.10008.01", "1..2"]
+)
 def test_what_only_looks_standard_is_mapped_as_a_string(uid: str) -> None:
     assert Pseudonymiser(KEY, "r").uid(uid).startswith("2.25.")
 
@@ -79,7 +81,9 @@ def test_padding_does_not_split_and_issuers_do() -> None:
     assert pseudonyms.patient("other", "12345", "s") != pseudonyms.patient("route", "12345", "s")
 
 
-@pytest.mark.parametrize("patient_id", ["", "  ", "0", "0000", "UNKNOWN", "anonymous", "Anon 00", "N/A", "none", "9999", "XXX"])
+@pytest.mark.parametrize(
+    "patient_id", ["", "  ", "0", "0000", "UNKNOWN", "anonymous", "Anon 00", "N/A", "none", "9999", "XXX"]
+)
 def test_placeholders_hold_for_one_study(patient_id: str) -> None:
     pseudonyms = Pseudonymiser(KEY, "route")
     one, two = pseudonyms.patient("", patient_id, "1.2"), pseudonyms.patient("", patient_id, "1.3")

@@ -62,7 +62,9 @@ def test_free_hand_graphics_are_held(kind: str) -> None:
     assert caught.value.path == "(0070,0001)[0].(0070,0009)[0]"
 
 
-@pytest.mark.parametrize(("kind", "points"), [("POLYLINE", [1, 1, 2, 2]), ("CIRCLE", [1, 1, 2, 2]), ("POINT", [1, 1])])
+@pytest.mark.parametrize(
+    ("kind", "points"), [("POLYLINE", [1, 1, 2, 2]), ("CIRCLE", [1, 1, 2, 2]), ("POINT", [1, 1])]
+)
 def test_lines_circles_and_points_pass(kind: str, points: list[float]) -> None:
     admit(drawing(kind, points))
 

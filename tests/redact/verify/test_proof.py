@@ -13,11 +13,11 @@ from pydicom.sequence import Sequence
 from exchange.dicomio.digest import dataset_sha256
 from exchange.dicomio.examine import examine
 from exchange.dicomio.layout import FileLayout
-from exchange.domain.boxes import TextBox
 from exchange.domain.codes import ReasonCode
 from exchange.domain.errors import HeldError
 from exchange.domain.identifiers import HarvestedIdentifiers, IdentifierKind
 from redact.headers.profile import Option
+from redact.pixels.boxes import BoxRule, TextBox
 from redact.verify.canary import Canary
 from redact.verify.expectations import Expectations
 from redact.verify.proof import InstanceProof, Prover, prove_instance
@@ -377,7 +377,7 @@ class Reading:
 
 def test_text_in_the_pixels_is_held_with_its_box(tmp_path: Path) -> None:
     source, output = pair(tmp_path, nothing)
-    reading = Reading(TextBox(3, 10, 20, 90, 40, "identifier", 0.9))
+    reading = Reading(TextBox(frame=3, x0=10, y0=20, x1=90, y1=40, rule=BoxRule.IDENTIFIER, confidence=0.9))
     with pytest.raises(HeldError) as caught:
         prove_instance(
             source, output, identifiers=IDENTIFIERS, expectations=EXPECTATIONS, pixel_proof=reading
