@@ -1,10 +1,12 @@
 """`lockgate exchanges list|show|retry|cancel`."""
 
+import getpass
 from typing import Annotated
 
 import typer
 
 from agent.cli.common import ConfigOption, JsonOption, print_json
+from agent.cli.deciding import ByOption, ReasonOption, TextOption
 
 app = typer.Typer(
     help="List, show, retry and cancel exchanges: one study on one route each.",
@@ -66,3 +68,23 @@ def retry(exchange: ExchangeArgument, config: ConfigOption = None, as_json: Json
         print_json(answer)
     else:
         print(f"{answer['deliveries']} deliveries of {answer['exchange_id']} are due now")
+
+
+@app.command(epilog="Example: lockgate exchanges cancel 1f3a --by 'A. Berg' --reason wrong-recipient")
+def cancel(
+    exchange: ExchangeArgument,
+    reason: ReasonOption,
+    by: ByOption = None,
+    text: TextOption = "",
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """End an exchange: nothing more of it leaves, and its receipts say so."""
+    from agent.cli.asking import Daemon
+
+    body = {"by": by or getpass.getuser(), "reason": reason.value, "text": text}
+    answer = Daemon(config).post(f"/exchanges/{exchange}/cancel", body)
+    if as_json:
+        print_json(answer)
+    else:
+        print(f"exchange {answer['exchange_id']} is {answer['state']}")

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from agent.cli.common import ConfigOption, JsonOption, print_json
-from exchange.domain.exchange import DecisionReason
+from agent.cli.deciding import ByOption, ReasonOption, TextOption
 
 app = typer.Typer(
     help="List, show, release and reject holds: exchanges stopped for a person.",
@@ -16,13 +16,6 @@ app = typer.Typer(
 )
 
 HoldArgument = Annotated[str, typer.Argument(metavar="ID", help="The hold's id, or the start of it.")]
-ByOption = Annotated[
-    str | None, typer.Option(help="Your name as in the site file's `people:`; default: your login name.")
-]
-ReasonOption = Annotated[
-    DecisionReason, typer.Option(help="Reason code; it stands on the partner's receipt, too.")
-]
-TextOption = Annotated[str, typer.Option(help="In your words; on the site's receipt only.")]
 
 
 @app.command("list", epilog="Examples: lockgate holds list · lockgate holds list --all --json")

@@ -27,9 +27,9 @@ FAILURE = 2
 VERBS = {
     "init": "Make a site folder: site.yaml, keys, trust.",
     "check": "Check the site file; every mistake with its place.",
-    "plan": "Show the effective configuration, or what would happen to a study.",
+    "plan": "Show what applies, or what a study would undergo.",
     "run": "Run the daemon in the foreground.",
-    "demo": "Send a real study through PACS, appliance and partner on loopback.",
+    "demo": "Send a real study through the lock, on loopback.",
     "clean": "De-identify a file or folder offline, exactly as a route would.",
     "verify": "Check receipts offline.",
     "status": "Show what the running daemon does.",

@@ -42,6 +42,10 @@ def _route(path: tuple[str | int, ...], route: Route) -> Iterator[Remark]:
             "leave seal out, or wait with this route",
             on_key=True,
         )
+    if route.on_resend == "ignore":
+        yield Remark(
+            (*path, "on_resend"), f"on_resend: ignore is {_VERSION}", "leave it out: re-sends are redelivered"
+        )
     if route.triage is not None and (route.triage.models or route.triage.mode == "active"):
         yield Remark((*path, "triage"), f"triage models are {_VERSION}", "leave triage out", on_key=True)
     if route.protocol is not None and route.protocol.templates:

@@ -261,6 +261,9 @@ class SiteLimits(Part):
         None, description="Worker processes; default: the firmware profile's."
     )
     stage_seconds: Seconds = Field(900.0, description="Deadline of one stage of one study.")
+    retention_days: Count = Field(
+        30, description="Days after which the images of a closed exchange are deleted; receipts stay."
+    )
     attempts: Annotated[int, Strict(), Field(ge=1, le=20)] = Field(
         3, description="Attempts that may crash before an exchange is held as poison."
     )

@@ -95,3 +95,26 @@ def mark_deleted(database: Database, identities: Sequence[str], now: datetime) -
             )
 
     database.write(work)
+
+
+def live_frozen(database: Database) -> frozenset[str]:
+    """Paths of frozen files that an exchange still needs: all but those of retired ones."""
+    frozen, exchanges = schema.frozen, schema.exchanges
+    query = (
+        sa.select(frozen.c.path)
+        .join(exchanges, exchanges.c.exchange_id == frozen.c.exchange_id)
+        .where(exchanges.c.state != ExchangeState.RETIRED)
+    )
+    return database.read(lambda connection: frozenset(connection.execute(query).scalars()))
+
+
+def unshared_frozen(database: Database, exchange_id: str) -> tuple[str, ...]:
+    """Paths of this exchange's frozen files that no other exchange still needs (a re-send shares them)."""
+    frozen, exchanges = schema.frozen, schema.exchanges
+    others = (
+        sa.select(frozen.c.path)
+        .join(exchanges, exchanges.c.exchange_id == frozen.c.exchange_id)
+        .where(frozen.c.exchange_id != exchange_id, exchanges.c.state != ExchangeState.RETIRED)
+    )
+    query = sa.select(frozen.c.path).where(frozen.c.exchange_id == exchange_id, frozen.c.path.not_in(others))
+    return database.read(lambda connection: tuple(connection.execute(query).scalars()))

@@ -20,7 +20,7 @@ from agent.custody.holds import list_holds
 from agent.custody.listings import counts, find_exchange, list_exchanges, show_exchange
 from agent.custody.records import ExchangeRecord
 from agent.pipeline.appliance import Appliance
-from agent.pipeline.decide import Verdict, decide_hold, find_hold
+from agent.pipeline.decide import Verdict, cancel_exchange, decide_hold, find_hold
 from exchange.domain.errors import LockgateError
 from exchange.domain.exchange import DecisionKind, DecisionReason, ExchangeState, HoldState
 
@@ -47,6 +47,7 @@ class ControlInterface:
             Route("/exchanges", self._blocking(self._exchanges)),
             Route("/exchanges/{id}", self._blocking(self._exchange)),
             Route("/exchanges/{id}/retry", self._blocking(self._retry), methods=["POST"]),
+            Route("/exchanges/{id}/cancel", self._cancel, methods=["POST"]),
             Route("/holds", self._blocking(self._holds)),
             Route("/holds/{id}", self._blocking(self._hold)),
             Route("/holds/{id}/{decision}", self._decide, methods=["POST"]),
@@ -128,21 +129,34 @@ class ControlInterface:
     def _hold(self, request: Request) -> dict[str, Any]:
         return _plain(find_hold(self._appliance, request.path_params["id"]))
 
+    async def _cancel(self, request: Request) -> Response:
+        body = await request.json()
+
+        def work() -> dict[str, Any]:
+            verdict = _verdict(DecisionKind.REJECT, request, body)
+            return _plain(cancel_exchange(self._appliance, self._found(request).exchange_id, verdict))
+
+        return await _answered(work)
+
     async def _decide(self, request: Request) -> Response:
         body = await request.json()
 
         def work() -> dict[str, Any]:
-            verdict = Verdict(
-                DecisionKind(request.path_params["decision"]),
-                by=str(body["by"]),
-                local_user=request.state.local_user,
-                reason=DecisionReason(body["reason"]),
-                text=str(body.get("text", "")),
-            )
+            verdict = _verdict(DecisionKind(request.path_params["decision"]), request, body)
             found = decide_hold(self._appliance, request.path_params["id"], verdict)
             return _plain(found)
 
         return await _answered(work)
+
+
+def _verdict(kind: DecisionKind, request: Request, body: dict[str, Any]) -> Verdict:
+    return Verdict(
+        kind,
+        by=str(body["by"]),
+        local_user=request.state.local_user,
+        reason=DecisionReason(body["reason"]),
+        text=str(body.get("text", "")),
+    )
 
 
 async def _answered(work: Callable[[], Any]) -> Response:

@@ -29,7 +29,8 @@ from agent.daemon.control import ControlInterface
 from agent.daemon.control_socket import ControlServer, bind_control, control_server
 from agent.daemon.systemd import Notifier, watchdog_seconds
 from agent.pipeline.configuration import Configuration
-from agent.pipeline.schedule import start, tick
+from agent.pipeline.retire import retire_due, sweep_frozen
+from agent.pipeline.schedule import recover, start, tick
 from exchange.dimse.tls import server_context
 from exchange.domain.errors import ConfigurationError, LockgateError
 from exchange.intake.dicom import DicomIntake
@@ -41,6 +42,7 @@ log = structlog.get_logger()
 
 GRACE_SECONDS = 10
 _LEAST_TICK_SECONDS = 0.25
+_RETIRE_SECONDS = 3600
 
 
 class Daemon:
@@ -54,6 +56,7 @@ class Daemon:
         self._intake: DicomIntake
         self._arrivals: ArrivalQueue
         self._wake = anyio.Event()
+        self._ae_titles = AcceptedTitles()
         self._started_at: datetime
         self._stopping = False
 
@@ -71,6 +74,7 @@ class Daemon:
                 tasks.start_soon(server.serve, [listener])
                 tasks.start_soon(anyio.to_thread.run_sync, self._arrivals.run)
                 tasks.start_soon(self._schedule)
+                tasks.start_soon(self._retire)
                 tasks.start_soon(self._feed_watchdog)
                 self._notifier.ready(f"serving {len(self._site.routes)} routes")
                 self._say_ready()
@@ -105,11 +109,13 @@ class Daemon:
             )
         )
         log.info("spool indexed", count=index_spool(appliance))
+        recover(appliance)
+        sweep_frozen(appliance)
         self._parts.engine.launch()
         start(appliance, self._parts.engine)
         self._arrivals = ArrivalQueue(appliance, wake)
         self._intake = DicomIntake(
-            intake_listeners(configuration),
+            intake_listeners(configuration, self._ae_titles),
             appliance.spool,
             appliance.clock,
             lambda calling, address, _certificate: appliance.configuration.identify_peer(calling, address),
@@ -142,6 +148,14 @@ class Daemon:
                 await self._wake.wait()
             await anyio.sleep(_LEAST_TICK_SECONDS / 5)  # arrivals come in bursts: look once, not at each
 
+    async def _retire(self) -> None:
+        while not self._stopping:
+            try:
+                await anyio.to_thread.run_sync(retire_due, self._parts.appliance)
+            except LockgateError as error:
+                log.error("retirement failed", error_type=type(error).__name__)
+            await anyio.sleep(_RETIRE_SECONDS)
+
     async def _feed_watchdog(self) -> None:
         interval = watchdog_seconds()
         while interval is not None:
@@ -173,6 +187,7 @@ class Daemon:
             self._notifier.ready("reload refused: the old configuration goes on serving")
             raise
         appliance.configuration = configuration
+        self._ae_titles.accept(configuration.site.accepted_ae_titles)
         facts = agent_facts(configuration, self._parts.firmware)
         appliance.issuer = ReceiptIssuer(appliance.issuer.key, facts, appliance.clock)
         digest = configuration.loaded.sha256
@@ -218,13 +233,28 @@ class Daemon:
         log.info("ready", site=self._site.site, appliance=self._site.appliance, pid=os.getpid())
 
 
-def intake_listeners(configuration: Configuration) -> tuple[DicomListener, ...]:
+class AcceptedTitles:
+    """The AE titles that may be called; a reload changes them while the listeners stay open."""
+
+    def __init__(self) -> None:
+        self._titles: frozenset[str] = frozenset()
+
+    def accept(self, titles: frozenset[str]) -> None:
+        """These and no others from now on."""
+        self._titles = titles
+
+    def __contains__(self, title: object) -> bool:
+        return title in self._titles
+
+
+def intake_listeners(configuration: Configuration, titles: AcceptedTitles) -> tuple[DicomListener, ...]:
     """The DICOM listeners of a site; both accept every AE title of listeners and routes.
 
     Raises:
         ConfigurationError: A certificate cannot be used.
     """
     site, found = configuration.site, []
+    titles.accept(site.accepted_ae_titles)
     limits = IntakeLimits(
         max_pdu=site.limits.pdu_bytes,
         associations=site.limits.associations,
@@ -232,10 +262,10 @@ def intake_listeners(configuration: Configuration) -> tuple[DicomListener, ...]:
     )
     plain, tls = site.listen.dicom, site.listen.dicom_tls
     if plain is not None:
-        found.append(DicomListener(plain.host, plain.port, site.accepted_ae_titles, None, limits))
+        found.append(DicomListener(plain.host, plain.port, titles, None, limits))
     if tls is not None:
         context = server_context(tls.cert, tls.key, tls.client_ca)
-        found.append(DicomListener(tls.host, tls.port, site.accepted_ae_titles, context, limits))
+        found.append(DicomListener(tls.host, tls.port, titles, context, limits))
     return tuple(found)
 
 
@@ -249,8 +279,6 @@ def refuse_moved_stores(before: Site, after: Site) -> None:
         "site", "appliance", "state", "database", "spool", "keys", "listen", "firmware_profile", "limits",
     )  # fmt: skip
     changed = [name for name in fixed if getattr(before, name) != getattr(after, name)]
-    if before.accepted_ae_titles != after.accepted_ae_titles:
-        changed.append("the accepted AE titles")
     if changed:
         raise ConfigurationError(
             f"cannot reload: {', '.join(changed)} changed", "these need a restart; nothing was changed"

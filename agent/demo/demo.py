@@ -141,8 +141,8 @@ class Demo:
 
 def _incoming(study: DemoStudy) -> str:
     return (
-        f"{len(study.files)} instances of one patient (an invented name in headers, in {study.burned} of them "
-        "burned into the pixels)"
+        f"{len(study.files)} instances of one patient; an invented name in their headers, and burned into the "
+        f"pixels of {study.burned}"
     )
 
 

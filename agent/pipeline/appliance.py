@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from threading import Lock
 
 from agent.custody.database import Database
 from agent.pipeline.configuration import Configuration
@@ -50,6 +51,7 @@ class Appliance:
         slots: Worker slots; how far a study is spread.
         clock: Timezone-aware now.
         wake: Called when new work may be due; thread-safe.
+        attesting: Held while a receipt is issued: two deliveries of one exchange may end at the same moment.
     """
 
     configuration: Configuration
@@ -65,3 +67,4 @@ class Appliance:
     firmware_profile: str
     clock: Callable[[], datetime]
     wake: Callable[[], None] = lambda: None
+    attesting: Lock = field(default_factory=Lock, repr=False)

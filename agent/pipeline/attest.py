@@ -34,36 +34,39 @@ _ENDED = {DeliveryState.FORWARDED: Stage.FORWARDED, DeliveryState.REJECTED: Stag
 
 def attest_first(appliance: Appliance, exchange_id: str) -> str:
     """R1 of a frozen exchange, durable when this returns; its receipt id."""
-    detail = show_exchange(appliance.custody, exchange_id)
-    stage = Stage.DEIDENTIFIED if detail.exchange.profile_id else Stage.ACCEPTED
-    follows = _first_receipt_of(appliance, detail.exchange.follows)
-    links = {edition: Links(follows=follows) for edition in _EDITIONS}
-    return _issue(appliance, detail, stage, body_of(appliance, detail), links)
+    with appliance.attesting:
+        detail = show_exchange(appliance.custody, exchange_id)
+        stage = Stage.DEIDENTIFIED if detail.exchange.profile_id else Stage.ACCEPTED
+        follows = _first_receipt_of(appliance, detail.exchange.follows)
+        links = {edition: Links(follows=follows) for edition in _EDITIONS}
+        return _issue(appliance, detail, stage, body_of(appliance, detail), links)
 
 
 def attest_delivery(appliance: Appliance, ended: DeliveryRecord) -> str:
     """R2 of an ended delivery; its receipt id."""
-    detail = show_exchange(appliance.custody, ended.exchange_id)
-    body = body_of(appliance, detail, delivery_facts(appliance, detail, ended))
-    links = {edition: Links(previous=_pae(detail, "R1", edition)) for edition in _EDITIONS}
-    receipt_id = _issue(appliance, detail, _ENDED[ended.state], body, links, ended.delivery_id)
+    with appliance.attesting:
+        detail = show_exchange(appliance.custody, ended.exchange_id)
+        body = body_of(appliance, detail, delivery_facts(appliance, detail, ended))
+        links = {edition: Links(previous=_pae(detail, "R1", edition)) for edition in _EDITIONS}
+        receipt_id = _issue(appliance, detail, _ENDED[ended.state], body, links, ended.delivery_id)
     leave_receipts(appliance, ended.destination, ended.exchange_id)
     return receipt_id
 
 
 def attest_exchange(appliance: Appliance, exchange_id: str) -> str:
     """R3, once every delivery has its R2 (or a person rejected the exchange); "open" while one has not."""
-    detail = show_exchange(appliance.custody, exchange_id)
-    seconds = {one.delivery_id for one in detail.receipts if one.slot == "R2"}
-    if any(one.state not in _ENDED or one.delivery_id not in seconds for one in detail.deliveries):
-        return "open"
-    body = body_of(appliance, detail, destinations=destination_facts(detail))
-    links = {edition: _closing_links(detail, edition) for edition in _EDITIONS}
-    _issue(appliance, detail, Stage.CLOSED, body, links)
-    if detail.exchange.state is ExchangeState.DELIVERING:
-        close(appliance.custody, exchange_id, appliance.clock())
-    if detail.exchange.state is not ExchangeState.CLOSED:
-        _say_closed(appliance, detail)
+    with appliance.attesting:
+        detail = show_exchange(appliance.custody, exchange_id)
+        seconds = {one.delivery_id for one in detail.receipts if one.slot == "R2"}
+        if any(one.state not in _ENDED or one.delivery_id not in seconds for one in detail.deliveries):
+            return "open"
+        body = body_of(appliance, detail, destinations=destination_facts(detail))
+        links = {edition: _closing_links(detail, edition) for edition in _EDITIONS}
+        _issue(appliance, detail, Stage.CLOSED, body, links)
+        if detail.exchange.state is ExchangeState.DELIVERING:
+            close(appliance.custody, exchange_id, appliance.clock())
+        if detail.exchange.state is not ExchangeState.CLOSED:
+            _say_closed(appliance, detail)
     for one in detail.deliveries:
         leave_receipts(appliance, one.destination, exchange_id)
     return "closed"

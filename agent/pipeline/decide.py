@@ -4,11 +4,12 @@ import hmac
 from dataclasses import dataclass, field
 from hashlib import sha256
 
-from agent.custody.holds import decide, list_holds, show_hold
-from agent.custody.listings import exchange
-from agent.custody.records import Decision, ExchangeRecord, HoldRecord
+from agent.custody.holds import decide, hold, list_holds, show_hold
+from agent.custody.listings import exchange, show_exchange
+from agent.custody.records import Decision, ExchangeRecord, HoldReason, HoldRecord
 from agent.pipeline.appliance import Appliance
 from agent.pipeline.attest import attest_exchange
+from agent.pipeline.deliver import cancel_delivery
 from exchange.domain.codes import ReasonCode
 from exchange.domain.errors import CustodyError
 from exchange.domain.exchange import DecisionKind, DecisionReason, ExchangeState, Role
@@ -90,6 +91,34 @@ def decide_hold(appliance: Appliance, hold_id: str, verdict: Verdict) -> Exchang
     return exchange(appliance.custody, found.exchange_id)
 
 
+def cancel_exchange(appliance: Appliance, exchange_id: str, verdict: Verdict) -> ExchangeRecord:
+    """End an exchange on a person's word: nothing more of it leaves.
+
+    What waits or is held is rejected; of what is being delivered, the deliveries that have not ended are ended
+    as refused, and their R2 says so.
+
+    Raises:
+        CustodyError: The person may not, it is still arriving or being cleaned, or it has ended.
+    """
+    one = exchange(appliance.custody, exchange_id)
+    _known_person(appliance, verdict)
+    if one.state is ExchangeState.DELIVERING:
+        for waiting in show_exchange(appliance.custody, exchange_id).deliveries:
+            cancel_delivery(appliance, waiting)
+        attest_exchange(appliance, exchange_id)
+        return exchange(appliance.custody, exchange_id)
+    if one.state is ExchangeState.SETTLED:
+        reason = HoldReason(ReasonCode.POLICY, "cancel", detail="cancelled by a person")
+        hold(appliance.custody, exchange_id, [reason], appliance.clock())
+    elif one.state is not ExchangeState.HELD:
+        raise CustodyError(
+            f"cannot cancel exchange {exchange_id}: it is {one.state}",
+            "wait until it has settled or been cleaned" if one.closed_at is None else "it has ended",
+        )
+    first = list_holds(appliance.custody, exchange_id=exchange_id)[0]
+    return decide_hold(appliance, first.hold_id, verdict)
+
+
 def find_hold(appliance: Appliance, start: str) -> HoldRecord:
     """The hold whose id begins with `start`, as people type it.
 
@@ -104,14 +133,18 @@ def find_hold(appliance: Appliance, start: str) -> HoldRecord:
     )
 
 
-def _role(appliance: Appliance, verdict: Verdict, held: HoldRecord) -> Role:
+def _known_person(appliance: Appliance, verdict: Verdict) -> tuple[Role, ...]:
     people = appliance.configuration.site.people
     if verdict.by not in people:
         raise CustodyError(
             "cannot take this decision: the person given with --by is not in the site file",
             f"known are {', '.join(people) or 'none'}; add them under `people:` and reload",
         )
-    roles = people[verdict.by].roles
+    return people[verdict.by].roles
+
+
+def _role(appliance: Appliance, verdict: Verdict, held: HoldRecord) -> Role:
+    roles = _known_person(appliance, verdict)
     if verdict.kind is DecisionKind.RELEASE:
         if held.code in CANNOT_RELEASE:
             raise CustodyError(

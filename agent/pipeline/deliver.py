@@ -17,14 +17,14 @@ from agent.custody.deliveries import (
     unconfirmed,
 )
 from agent.custody.listings import exchange
-from agent.custody.records import DeliveryClaim, FrozenInstance
+from agent.custody.records import DeliveryClaim, DeliveryRecord, FrozenInstance
 from agent.engine.steps import StepRunner
 from agent.pipeline.appliance import Appliance
 from agent.pipeline.attest import attest_delivery, attest_exchange
 from exchange.dicomio.digest import dataset_sha256
 from exchange.domain.codes import ReasonCode
 from exchange.domain.delivery import DeliveryReport, InstanceOutcome, InstanceState, OutgoingInstance
-from exchange.domain.errors import ConfigurationError, HeldError, InputError
+from exchange.domain.errors import ConfigurationError, CustodyError, HeldError, InputError
 from exchange.domain.exchange import DeliveryState
 from exchange.journal.events import Event, EventKind, Outcome
 
@@ -172,3 +172,20 @@ def delivery_failed(appliance: Appliance, workflow_id: str) -> None:
     claim = claim_delivery(appliance.custody, delivery_id, found.attempts)
     pause = backoff(appliance, claim)
     reschedule(appliance.custody, claim, appliance.clock() + pause, ReasonCode.INTERNAL)
+
+
+def cancel_delivery(appliance: Appliance, waiting: DeliveryRecord) -> None:
+    """End a delivery that has not ended: what was not confirmed counts as refused, and R2 says so.
+
+    Raises:
+        CustodyError: It is being sent at this moment.
+    """
+    if waiting.state in {DeliveryState.FORWARDED, DeliveryState.REJECTED}:
+        return
+    if waiting.state is DeliveryState.ACTIVE:
+        raise CustodyError(
+            f"cannot cancel delivery {waiting.delivery_id}: it is being sent", "try again in a moment"
+        )
+    claim = claim_delivery(appliance.custody, waiting.delivery_id, waiting.attempts + 1)
+    finish_delivery(appliance.custody, claim, DeliveryState.REJECTED, appliance.clock(), "cancelled")
+    attest_delivery(appliance, delivery(appliance.custody, waiting.delivery_id))

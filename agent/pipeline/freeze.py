@@ -7,13 +7,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from agent.custody.attempts import Cleaned, accept_frozen, check_token
+from agent.custody.arrivals import resend_of
+from agent.custody.attempts import Cleaned, accept_frozen, adopt_frozen, check_token, frozen_of
 from agent.custody.listings import exchange
-from agent.custody.records import Attempt, FrozenInstance
+from agent.custody.records import Attempt, ExchangeRecord, FrozenInstance
 from agent.pipeline.appliance import Appliance
 from agent.pipeline.study import Study
 from exchange.crosswalk.rows import Entry
 from exchange.dicomio.rewrap import rewrap
+from exchange.domain.errors import CustodyError
 from exchange.domain.findings import Finding
 from exchange.durable import fsync_folder, make_folder
 from exchange.journal.events import Event, EventKind
@@ -69,6 +71,25 @@ def accept(appliance: Appliance, attempt: Attempt, frozen: Frozen) -> None:
     accept_frozen(appliance.custody, attempt.exchange_id, attempt.token, cleaned)
     appliance.journal.append(_event(attempt, frozen))
     shutil.rmtree(appliance.folders.scratch / attempt.exchange_id, ignore_errors=True)
+
+
+def adopt(appliance: Appliance, attempt: Attempt, exchange: ExchangeRecord) -> bool:
+    """A complete re-send of an exchange that was frozen: the same bytes leave again, under new receipts.
+
+    Returns:
+        False when it is no re-send, or what was frozen cannot be used any more; then it is cleaned.
+    """
+    source = resend_of(appliance.custody, exchange.exchange_id)
+    if source is None or source.instance_count != exchange.instance_count or source.route != exchange.route:
+        return False
+    rows = frozen_of(appliance.custody, source.exchange_id)
+    if not rows or not all(row.proved and (appliance.folders.frozen / row.path).is_file() for row in rows):
+        return False
+    try:
+        adopt_frozen(appliance.custody, exchange.exchange_id, attempt.token, source.exchange_id)
+    except CustodyError:
+        return False  # cleaned under another profile or domain then
+    return True
 
 
 def retain_study(

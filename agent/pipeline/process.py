@@ -16,7 +16,7 @@ from agent.engine.steps import StepFailed, StepRunner
 from agent.pipeline.appliance import Appliance
 from agent.pipeline.attest import attest_first
 from agent.pipeline.cleaning import clean_study
-from agent.pipeline.freeze import accept, retain_study
+from agent.pipeline.freeze import accept, adopt, retain_study
 from agent.pipeline.study import index_study
 from agent.policy.routes import EffectiveRoute
 from exchange.domain.codes import ReasonCode
@@ -35,7 +35,7 @@ def process(appliance: Appliance, steps: StepRunner, exchange_id: str, number: s
     state = steps.run("clean", lambda one, attempt: clean(appliance, one, int(attempt)), exchange_id, number)
     if state != FROZEN:
         return state
-    steps.run("attest", lambda one: attest_first(appliance, one), exchange_id)
+    steps.run("attest", lambda one, attempt: attest(appliance, one, int(attempt)), exchange_id, number)
     return steps.run(
         "release", lambda one, attempt: release(appliance, one, int(attempt)), exchange_id, number
     )
@@ -57,6 +57,8 @@ def clean(appliance: Appliance, exchange_id: str, number: int) -> str:
     chosen, reasons = _choose(appliance, one, route, released)
     if reasons:
         return _hold(appliance, attempt, reasons)
+    if adopt(appliance, attempt, one):
+        return FROZEN
     study = index_study(appliance, one, chosen)
     findings = screen_study(study.summaries)
     reasons = [*study.unreadable, *_blocked(findings, route, released)]
@@ -70,6 +72,14 @@ def clean(appliance: Appliance, exchange_id: str, number: int) -> str:
         return _hold(appliance, attempt, reasons, findings)
     accept(appliance, attempt, cleaned.with_findings(findings))
     return FROZEN
+
+
+def attest(appliance: Appliance, exchange_id: str, number: int) -> str:
+    """R1 of the frozen bytes, by the running attempt only."""
+    if exchange(appliance.custody, exchange_id).state is not ExchangeState.DELIVERING:
+        # Refuses an attempt that is over.
+        begin_attempt(appliance.custody, exchange_id, number, appliance.clock())
+    return attest_first(appliance, exchange_id)
 
 
 def release(appliance: Appliance, exchange_id: str, number: int) -> str:
@@ -129,6 +139,10 @@ def _choose(
 ) -> tuple[tuple[Member, ...], list[HoldReason]]:
     """The members to be cleaned; of several contents of one UID the latest, if policy or person say so."""
     found = members(appliance.custody, one.exchange_id)
+    most = appliance.configuration.site.limits.instances_per_study
+    if len(found) > most:
+        detail = f"{len(found)} instances, {most} are allowed (limits.instances_per_study)"
+        return (), [HoldReason(ReasonCode.LIMIT_EXCEEDED, "screen", detail=detail)]
     latest = route.route.on_conflict == "latest" or ReasonCode.UID_CONFLICT in released
     superseded: set[str] = set()
     reasons = []

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from agent.custody.attempts import count_recovery, running_attempt
-from agent.custody.deliveries import due_deliveries
+from agent.custody.deliveries import delivery, due_deliveries, next_delivery_at
 from agent.custody.holds import hold
 from agent.custody.listings import list_exchanges, unfinished
 from agent.custody.receipts import owed_receipts
@@ -16,9 +16,8 @@ from agent.custody.records import ExchangeRecord, HoldReason
 from agent.engine.port import Engine
 from agent.pipeline.appliance import Appliance
 from agent.pipeline.attest import attest_delivery, attest_exchange
-from agent.pipeline.settle import reroute, settle_due
+from agent.pipeline.settle import next_to_settle, reroute, settle_due
 from exchange.domain.codes import ReasonCode
-from exchange.domain.errors import CustodyError
 from exchange.domain.exchange import DeliveryState, ExchangeState
 
 log = structlog.get_logger()
@@ -38,16 +37,35 @@ def tick(appliance: Appliance, engine: Engine) -> datetime:
         engine.enqueue(
             DELIVER, f"{one.delivery_id}/{number}", (one.delivery_id, str(number)), DELIVERIES, again=True
         )
-    return appliance.clock() + timedelta(seconds=_TICK_SECONDS)
+    return _next_look(appliance)
+
+
+def _next_look(appliance: Appliance) -> datetime:
+    """When a study settles or a delivery is due next; what is past already was dealt with just now."""
+    now = appliance.clock()
+    due = (next_to_settle(appliance), next_delivery_at(appliance.custody))
+    return min([now + timedelta(seconds=_TICK_SECONDS), *(one for one in due if one and one > now)])
+
+
+def recover(appliance: Appliance) -> None:
+    """Before the engine is launched: count what the last run left unfinished, hold what is poison.
+
+    In this order, because the engine takes up its workflows as soon as it is launched.
+    """
+    for exchange in unfinished(appliance.custody).exchanges:
+        if exchange.state is ExchangeState.PROCESSING:
+            _count(appliance, exchange)
 
 
 def start(appliance: Appliance, engine: Engine) -> None:
-    """Take up what the last run left: the engine's stale workflows, running attempts, owed receipts."""
+    """After the launch: enqueue running attempts afresh from custody, issue the receipts that are owed."""
     engine.stale()
     left = unfinished(appliance.custody)
     for exchange in left.exchanges:
         if exchange.state is ExchangeState.PROCESSING:
-            _take_up(appliance, engine, exchange)
+            number = str(exchange.attempt_count)
+            workflow_id = f"{exchange.exchange_id}/{number}"
+            engine.enqueue(PROCESS, workflow_id, (exchange.exchange_id, number), STUDIES, again=True)
     for one in left.deliveries:
         if one.state is DeliveryState.ACTIVE:
             workflow_id = f"{one.delivery_id}/{one.attempts}"
@@ -57,8 +75,6 @@ def start(appliance: Appliance, engine: Engine) -> None:
 
 def settle_owed(appliance: Appliance) -> None:
     """Issue the R2 and R3 that a crash came before."""
-    from agent.custody.deliveries import delivery
-
     for owed in owed_receipts(appliance.custody):
         if owed.slot == "R2":
             attest_delivery(appliance, delivery(appliance.custody, owed.delivery_id))
@@ -78,17 +94,12 @@ def _enqueue_exchange(appliance: Appliance, engine: Engine, exchange: ExchangeRe
     engine.enqueue(PROCESS, workflow_id, (exchange.exchange_id, str(number)), STUDIES, again=True)
 
 
-def _take_up(appliance: Appliance, engine: Engine, exchange: ExchangeRecord) -> None:
-    """A running attempt that the last run left; a study that keeps taking us down is held as poison."""
-    number = exchange.attempt_count
-    recoveries = count_recovery(appliance.custody, exchange.exchange_id, number)
+def _count(appliance: Appliance, exchange: ExchangeRecord) -> None:
+    """A study that keeps taking the process down is held as poison."""
+    recoveries = count_recovery(appliance.custody, exchange.exchange_id, exchange.attempt_count)
     attempt = running_attempt(appliance.custody, exchange.exchange_id)
-    if recoveries > appliance.configuration.site.limits.attempts and attempt is not None:
-        reason = HoldReason(ReasonCode.POISON, "process", detail=f"unfinished at {recoveries} starts")
-        try:
-            hold(appliance.custody, exchange.exchange_id, [reason], appliance.clock(), attempt.token)
-        except CustodyError:
-            log.warning("not held", exchange_id=exchange.exchange_id, code=ReasonCode.POISON)
+    if recoveries <= appliance.configuration.site.limits.attempts or attempt is None:
         return
-    workflow_id = f"{exchange.exchange_id}/{number}"
-    engine.enqueue(PROCESS, workflow_id, (exchange.exchange_id, str(number)), STUDIES, again=True)
+    reason = HoldReason(ReasonCode.POISON, "process", detail=f"unfinished at {recoveries} starts")
+    hold(appliance.custody, exchange.exchange_id, [reason], appliance.clock(), attempt.token)
+    log.error("exchange held", exchange_id=exchange.exchange_id, codes=[ReasonCode.POISON])

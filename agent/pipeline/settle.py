@@ -1,13 +1,13 @@
 """settle: which studies are complete, by evidence, and which routes they take."""
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
 from agent.custody.arrivals import members
 from agent.custody.records import ExchangeRecord, RouteDecision, Settlement
-from agent.custody.settling import due_to_settle, route_again, settle
+from agent.custody.settling import due_to_settle, next_settle_at, route_again, settle
 from agent.pipeline.appliance import Appliance
 from agent.policy.facts import ConnectionFacts, ContentFacts, HeaderFacts
 from agent.policy.routes import EffectiveRoute
@@ -28,6 +28,11 @@ def settle_due(appliance: Appliance) -> tuple[ExchangeRecord, ...]:
     for exchange in due_to_settle(appliance.custody, appliance.clock(), lambda one: _quiet(appliance, one)):
         settled += _settle_one(appliance, exchange)
     return tuple(settled)
+
+
+def next_to_settle(appliance: Appliance) -> datetime | None:
+    """When the next open study will have been quiet for its route's time; None when none is open."""
+    return next_settle_at(appliance.custody, lambda one: _quiet(appliance, one))
 
 
 def reroute(appliance: Appliance, exchange: ExchangeRecord) -> tuple[ExchangeRecord, ...]:

@@ -9,6 +9,8 @@ from exchange.dicomio.stream import open_binary, open_offsets, pieces
 from exchange.dicomio.window import Window
 from exchange.domain.instance import identity_hash
 
+_ITEM_HEADER = 8  # tag and length
+
 
 def dataset_sha256(path: Path) -> str:
     """SHA-256 over the data set bytes after the file meta information, lower-case hex.
@@ -39,8 +41,47 @@ def file_identity(layout: FileLayout) -> str:
     return state.hexdigest()
 
 
+class PixelDigest:
+    """SHA-256 of a pixel value while it streams by.
+
+    Native: over the value. Encapsulated (PS3.5 A.4): over the fragments after the basic offset table, joined
+    without their item headers, so that a new offset table around the same frames changes nothing.
+    """
+
+    def __init__(self, *, encapsulated: bool) -> None:
+        self._state = sha256()
+        self._encapsulated = encapsulated
+        self._header = b""
+        self._left = 0
+        self._items = 0
+
+    def update(self, chunk: bytes) -> None:
+        """Take the next bytes of the value field, cut anywhere."""
+        if not self._encapsulated:
+            self._state.update(chunk)
+            return
+        view = memoryview(chunk)
+        while view:
+            if not self._left:
+                taken = min(_ITEM_HEADER - len(self._header), len(view))
+                self._header, view = self._header + bytes(view[:taken]), view[taken:]
+                if len(self._header) == _ITEM_HEADER:
+                    self._left = int.from_bytes(self._header[4:], "little")
+                    self._header = b""
+                    self._items += 1
+                continue
+            part, view = view[: self._left], view[self._left :]
+            self._left -= len(part)
+            if self._items > 1:  # the first item is the offset table
+                self._state.update(part)
+
+    def hexdigest(self) -> str:
+        """The digest so far, lower-case hex."""
+        return self._state.hexdigest()
+
+
 def pixel_sha256(layout: FileLayout) -> str:
-    """SHA-256 over the pixel value field as it stands (`PixelElement.value_length`), "" without pixels.
+    """SHA-256 over the pixel value as `PixelDigest` defines it, "" without pixels.
 
     Raises:
         InputError: The file changed since it was examined.
@@ -48,8 +89,8 @@ def pixel_sha256(layout: FileLayout) -> str:
     """
     if layout.pixels is None:
         return ""
-    state = sha256()
+    digest = PixelDigest(encapsulated=layout.pixels.encapsulated)
     with open_offsets(layout) as stream:
         for piece in pieces(stream, layout.pixels.value_offset, layout.pixels.value_length):
-            state.update(piece)
-    return state.hexdigest()
+            digest.update(piece)
+    return digest.hexdigest()

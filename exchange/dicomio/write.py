@@ -14,6 +14,7 @@ from pydicom.dataset import Dataset
 from pydicom.filebase import DicomIO
 from pydicom.filewriter import write_dataset
 
+from exchange.dicomio.digest import PixelDigest
 from exchange.dicomio.filemeta import encode_file_meta
 from exchange.dicomio.getters import integer, uid
 from exchange.dicomio.layout import PIXEL_TAGS, FileLayout
@@ -45,8 +46,7 @@ class WrittenInstance:
 
     Attributes:
         sha256: Over the data set bytes after the file meta information, as `dataset_sha256` reads them.
-        pixel_sha256: Over the pixel value field without a sequence delimitation item, before any
-            deflating, as `pixel_sha256` reads it; "" when there is none.
+        pixel_sha256: As `PixelDigest` defines it, before any deflating; "" when there are no pixels.
         byte_count: Data set bytes.
     """
 
@@ -198,10 +198,10 @@ def _write_pixels(sink: _HashingSink, encoding: Encoding, pixel_field: PixelFiel
     else:
         vr = pixel_field.vr.encode("ascii")
         sink.write(struct.pack(order + "HH2sHL", group, element, vr, 0, length))
-    state = sha256()
+    digest = PixelDigest(encapsulated=pixel_field.length is None)
     for chunk in pixel_field.chunks:
-        state.update(chunk)
+        digest.update(chunk)
         sink.write(chunk)
     if pixel_field.length is None:
         sink.write(SEQUENCE_END)
-    return state.hexdigest()
+    return digest.hexdigest()

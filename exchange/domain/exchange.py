@@ -58,7 +58,7 @@ class Role(StrEnum):
 
 
 class DecisionReason(StrEnum):
-    """Reason codes of a decision; the code goes on the partner edition, free text on the site edition only."""
+    """Reason codes of a decision: on the partner edition, too; free text is on the site edition only."""
 
     REVIEWED_NO_IDENTITY = "reviewed-no-identity"
     FALSE_ALARM = "false-alarm"

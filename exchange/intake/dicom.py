@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from datetime import datetime
 from queue import SimpleQueue
 from threading import Thread
@@ -248,7 +248,7 @@ def _application_entity(limits: IntakeLimits) -> Any:
     return ae
 
 
-def _answer_as_called(event: Any, ae_titles: frozenset[str]) -> None:
+def _answer_as_called(event: Any, ae_titles: Container[str]) -> None:
     """Answer under the title that was called, if it is ours; pynetdicom rejects the others (PS3.8 9.3.4)."""
     called = str(event.assoc.requestor.primitive.called_ae_title).strip()
     if called in ae_titles:

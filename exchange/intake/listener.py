@@ -1,6 +1,7 @@
 """What an intake listens on, and what a caller may cost."""
 
 import ssl
+from collections.abc import Container
 from dataclasses import dataclass, field
 
 
@@ -33,13 +34,13 @@ class DicomListener:
     Attributes:
         host: Address to bind.
         port: 0 for any free one (`DicomIntake.ports` tells which).
-        ae_titles: Called AE titles that are ours; others are rejected.
+        ae_titles: Called AE titles that are ours, asked at each association; others are rejected.
         tls: Server context that demands client certificates, or None for plain TCP.
     """
 
     host: str
     port: int
-    ae_titles: frozenset[str]
+    ae_titles: Container[str]
     tls: ssl.SSLContext | None = None
     limits: IntakeLimits = field(default_factory=IntakeLimits)
 

@@ -66,7 +66,7 @@ class IntakeServer(ThreadedAssociationServer):  # type: ignore[misc] # pynetdico
         super().__init__(
             ae,
             (listener.host, listener.port),
-            min(listener.ae_titles),
+            ae.ae_title,  # replaced by the title that was called, when it is ours
             contexts,
             evt_handlers=handlers,
             request_handler=IntakeRequestHandler,

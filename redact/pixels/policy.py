@@ -35,6 +35,8 @@ class PixelPolicy:
     Attributes:
         annotated_modalities: Modalities whose images carry annotations as a rule.
         annotated_classes: Prefixes of SOP classes that are captures whatever their modality says.
+        reformatted_modalities: Where ImageType SECONDARY means a reformat or a map, that is anatomy, and
+            not a capture.
         all_text_gate: Confidence from which any line goes in `all-text` mode.
         all_text_characters: Letters and digits that it must have there; 0 lets signs such as `***` go too.
         strict_gate: Confidence from which a line goes in `strict` mode.
@@ -53,6 +55,7 @@ class PixelPolicy:
         "1.2.840.10008.5.1.4.1.1.12",  # X-Ray Angiographic, Radiofluoroscopic
         "1.2.840.10008.5.1.4.1.1.77.1",  # Visible light
     )
+    reformatted_modalities: frozenset[str] = frozenset({"CT", "MR", "PT", "NM"})
     all_text_gate: float = 0.5
     all_text_characters: int = 0
     strict_gate: float = 0.6
@@ -61,14 +64,17 @@ class PixelPolicy:
 
     def mode(self, header: Dataset) -> TextMode:
         """How this instance is read (PS3.3 C.7.6.1.1.2 for ImageType)."""
-        if text(header, "Modality").strip().upper() in self.annotated_modalities:
+        modality = text(header, "Modality").strip().upper()
+        if modality in self.annotated_modalities:
             return TextMode.ALL_TEXT
         if text(header, "BurnedInAnnotation").strip().upper() == "YES":
             return TextMode.ALL_TEXT
         if _is_class(uid(header, "SOPClassUID"), self.annotated_classes):
             return TextMode.ALL_TEXT
         kinds = [value.strip().upper() for value in texts(header, "ImageType")]
-        captured = "SECONDARY" in kinds[1:2] or any("SCREEN" in kind or "CAPTURE" in kind for kind in kinds)
+        captured = any("SCREEN" in kind or "CAPTURE" in kind for kind in kinds)
+        if "SECONDARY" in kinds[1:2] and modality not in self.reformatted_modalities:
+            captured = True
         return TextMode.ALL_TEXT if captured or text(header, "ConversionType") else TextMode.STRICT
 
     def judge(self, line: ReadLine, mode: TextMode, matcher: IdentifierMatcher) -> BoxRule | None:

@@ -117,6 +117,7 @@ class Appliance:
         peers: Mapping[str, Site] | None = None,
         people: Mapping[str, Sequence[str]] | None = None,
         limits: Mapping[str, Any] | None = None,
+        profiles: Mapping[str, str] | None = None,
         certificates: Certificates | None = None,
         prefix: Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
@@ -129,6 +130,7 @@ class Appliance:
             peers: Added to the peer `outgoing`.
             people: Name to roles.
             limits: Of the site file; by default 1 worker, 64 MiB spool reserve.
+            profiles: The site's own de-identification profiles, name to YAML text.
             certificates: With them a mutual-TLS listener is opened as well.
             prefix: Command in front of the daemon's, such as `prlimit`.
             environment: Added to the daemon's.
@@ -144,6 +146,7 @@ class Appliance:
         self._peers = dict(peers or {})
         self._people = {name: {"roles": list(roles)} for name, roles in (people or {}).items()}
         self._limits = {"workers": 1, "spool_reserve_mib": 64, **(limits or {})}
+        self._profiles = dict(profiles or {})
         self._certificates = certificates
         self._command = [*prefix, COMMAND, "run", "-c", str(self.site_file)]
         self._environment = dict(environment or {})
@@ -156,6 +159,9 @@ class Appliance:
         """`lockgate init`, then the routes, peers and ports of this test."""
         made = lockgate("init", self.folder, "--site", "test-hospital", "--appliance", "edge-01")
         assert made.returncode == 0, made.stderr
+        for name, text in self._profiles.items():
+            (self.folder / "profiles").mkdir(exist_ok=True)
+            (self.folder / "profiles" / f"{name}.yaml").write_text(text)
         self._choose_ports()
         self.edit(self._describe)
 

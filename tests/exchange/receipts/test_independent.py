@@ -12,12 +12,11 @@ from securesystemslib.dsse import Envelope
 from securesystemslib.exceptions import VerificationError as DsseVerificationError
 from securesystemslib.signer._key import SSlibKey
 
-from exchange.dicomio.digest import dataset_sha256
 from exchange.dicomio.examine import examine
-from exchange.dicomio.layout import FileLayout
 from exchange.domain.errors import InputError
 from exchange.receipts.issuer import IssuedReceipt
-from exchange.receipts.verify.part10 import DEFLATED, digest_file, walk_file
+from exchange.receipts.subjects import subject_for
+from exchange.receipts.verify.part10 import digest_file, walk_file
 from tests.exchange.receipts.making import Site, Study, unpack
 
 
@@ -91,18 +90,6 @@ def test_securesystemslib_accepts_the_envelope(chain: list[IssuedReceipt], site:
         envelope.verify([key], 1)
 
 
-def pixel_value_sha256(layout: FileLayout) -> str:
-    """The pixel digest by the product's layout: the value, or all fragments without item headers."""
-    if layout.pixels is None:
-        return ""
-    whole = ((layout.pixels.value_offset, layout.pixels.value_length),)
-    data = layout.path.read_bytes()
-    state = sha256()
-    for offset, length in layout.pixels.fragments if layout.pixels.encapsulated else whole:
-        state.update(data[offset : offset + length])
-    return state.hexdigest()
-
-
 # Files that break the standard: implicit VR under an explicit syntax, file meta without its group length.
 BROKEN = {"SC_rgb_jpeg.dcm", "no-meta-length-test.dcm"}
 
@@ -112,7 +99,7 @@ def compare_readers(path: Path) -> bool:
     if path.name in BROKEN:
         return False
     try:
-        layout = examine(path)
+        layout, subject = examine(path), subject_for(path)
     except InputError:
         return False
     digest = digest_file(path)
@@ -120,11 +107,13 @@ def compare_readers(path: Path) -> bool:
         return False  # no file meta, or one that lies: the product repairs it, the verifier takes no part
     if digest.dataset_offset != layout.dataset_offset:
         return False  # a wrong (0002,0000) in somebody's file; what the product writes has the right one
-    assert digest.sha256 == dataset_sha256(path)
     content = walk_file(path, digest)
-    assert content.sop_instance_uid == layout.sop_instance_uid
-    if digest.transfer_syntax != DEFLATED:
-        assert content.pixel_sha256 == (pixel_value_sha256(layout))
+    assert (digest.sha256, digest.transfer_syntax) == (subject.sha256, subject.transfer_syntax)
+    assert (content.sop_instance_uid, content.pixel_sha256) == (
+        subject.sop_instance_uid,
+        subject.pixel_sha256,
+    )
+    assert subject.byte_count == path.stat().st_size - digest.dataset_offset
     return True
 
 
@@ -132,6 +121,13 @@ def test_verifier_and_product_read_the_same_pydicom_files() -> None:
     folder = Path(pydicom.data.__file__).parent / "test_files"
     files = sorted(path for path in folder.rglob("*.dcm") if path.is_file())
     assert sum(compare_readers(path) for path in files) >= 40
+
+
+def test_pixel_digest_does_not_depend_on_fragments(study: Study, tmp_path: Path) -> None:
+    """The study's RLE file has two fragments; its digest is of the joined bitstream (format, section 1)."""
+    path = study.folder / "2.25.5/2.25.13.dcm"
+    assert subject_for(path).pixel_sha256 == sha256(b"\x09\x0a\x0b\x0c").hexdigest()
+    assert [subject_for(file) for file in sorted((study.folder / "2.25.5").iterdir())] == list(study.subjects)
 
 
 def test_verifier_and_product_read_the_same_corpus(corpus: Path) -> None:
