@@ -5,6 +5,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from hashlib import sha256
 from importlib import metadata
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from agent.config.models import Site
 from agent.config.shipped import shipped
 from agent.custody.database import open_database
 from agent.engine.port import Engine, EngineSettings
+from agent.inference.readers import open_store
 from agent.pipeline.appliance import Appliance, Folders
 from agent.pipeline.configuration import Configuration
 from agent.pipeline.deliver import deliver, delivery_failed
@@ -23,6 +25,7 @@ from agent.pipeline.work import START, WorkerFacts
 from agent.policy.lookup import load_routes
 from agent.workers.pool import Pool
 from exchange.crosswalk.store import Crosswalk
+from exchange.domain.errors import ModelError
 from exchange.durable import make_folder
 from exchange.journal.writer import Journal
 from exchange.keys.domains import DomainKeys
@@ -31,6 +34,7 @@ from exchange.keys.site import CROSSWALK_KEY
 from exchange.receipts.facts import AgentFacts
 from exchange.receipts.issuer import ReceiptIssuer
 from exchange.spool import Spool
+from redact.headers.profile import Option
 
 JOURNAL_FILE = "journal.jsonl"
 CROSSWALK_FILE = "crosswalk.db"
@@ -69,6 +73,7 @@ def build(configuration: Configuration, stack: ExitStack, clock: Callable[[], da
         LockgateError: A store, a key or a model cannot be used; the message says what to do.
     """
     site = configuration.site
+    require_models(configuration)
     folders = Folders(site.state)
     for folder in (folders.state, folders.frozen, folders.scratch, folders.receipts):
         make_folder(folder)
@@ -101,6 +106,25 @@ def build(configuration: Configuration, stack: ExitStack, clock: Callable[[], da
         clock=clock,
     )
     return Parts(appliance, build_engine(appliance), firmware)
+
+
+def cleans_pixels(configuration: Configuration) -> bool:
+    """Whether any route reads pixels."""
+    profiles = (route.profile for route in configuration.routes.routes)
+    return any(profile and Option.CLEAN_PIXEL_DATA in profile.options for profile in profiles)
+
+
+def require_models(configuration: Configuration) -> None:
+    """Refuse to start where a route cleans pixels and the weights for it are not there.
+
+    Raises:
+        ModelError: A file is missing or is not the pinned one.
+    """
+    if not cleans_pixels(configuration):
+        return
+    for model_id, problem in open_store(shipped(MODEL_CATALOGUE)).check().items():
+        if problem:
+            raise ModelError(f"cannot clean pixels with {model_id}: {problem}", "run scripts/fetch-models")
 
 
 def build_engine(appliance: Appliance) -> Engine:
@@ -138,6 +162,13 @@ def agent_facts(configuration: Configuration, firmware: FirmwareProfile) -> Agen
         id=site.appliance,
         site=site.site,
         version=metadata.version("lockgate"),
+        sbom_sha256=installed_sha256(),
         config_sha256=configuration.loaded.sha256,
         firmware_profile=firmware.profile,
     )
+
+
+def installed_sha256() -> str:
+    """Digest of what is installed: sorted `name==version` lines, as `pip freeze` prints them."""
+    lines = {f"{one.name}=={one.version}" for one in metadata.distributions()}
+    return sha256("\n".join(sorted(lines)).encode()).hexdigest()

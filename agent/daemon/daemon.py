@@ -24,13 +24,14 @@ from anyio.abc import TaskGroup
 
 from agent.config.models import Site
 from agent.daemon.arrivals import ArrivalQueue, index_spool
-from agent.daemon.build import Parts, agent_facts, build, read_configuration
+from agent.daemon.build import Parts, agent_facts, build, cleans_pixels, read_configuration
 from agent.daemon.control import ControlInterface
 from agent.daemon.control_socket import ControlServer, bind_control, control_server
 from agent.daemon.systemd import Notifier, watchdog_seconds
 from agent.pipeline.configuration import Configuration
 from agent.pipeline.retire import retire_due, sweep_frozen
 from agent.pipeline.schedule import recover, start, tick
+from agent.pipeline.work import WARM
 from exchange.dimse.tls import server_context
 from exchange.domain.errors import ConfigurationError, LockgateError
 from exchange.intake.dicom import DicomIntake
@@ -43,6 +44,7 @@ log = structlog.get_logger()
 GRACE_SECONDS = 10
 _LEAST_TICK_SECONDS = 0.25
 _RETIRE_SECONDS = 3600
+_WARM_SECONDS = 120.0
 
 
 class Daemon:
@@ -74,6 +76,7 @@ class Daemon:
                 tasks.start_soon(server.serve, [listener])
                 tasks.start_soon(anyio.to_thread.run_sync, self._arrivals.run)
                 tasks.start_soon(self._schedule)
+                tasks.start_soon(anyio.to_thread.run_sync, self._warm)
                 tasks.start_soon(self._retire)
                 tasks.start_soon(self._feed_watchdog)
                 self._notifier.ready(f"serving {len(self._site.routes)} routes")
@@ -147,6 +150,14 @@ class Daemon:
             with anyio.move_on_after(pause):
                 await self._wake.wait()
             await anyio.sleep(_LEAST_TICK_SECONDS / 5)  # arrivals come in bursts: look once, not at each
+
+    def _warm(self) -> None:
+        """Start a worker and build its readers, so that the first study does not wait for them."""
+        appliance = self._parts.appliance
+        try:
+            appliance.pool.submit(WARM, cleans_pixels(appliance.configuration), seconds=_WARM_SECONDS)
+        except LockgateError as error:
+            log.error("worker not ready", error_type=type(error).__name__, reason=str(error))
 
     async def _retire(self) -> None:
         while not self._stopping:

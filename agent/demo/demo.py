@@ -4,6 +4,8 @@ import json
 import time
 import zipfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -72,19 +74,23 @@ class Demo:
         study = make_study(self.folder / "study")
         partner = demo_peer("PARTNER", self.folder / "partner")
         pacs = demo_peer("PACS", self.folder / "pacs")
-        self._tell("peers", f"PACS and partner: {pacs.kind}, on loopback")
-        with pacs, partner:
-            site = DemoSite(self.folder / "appliance", free_port(), (partner.ae_title, partner.port))
-            site.write()
-            with site:
-                self._tell("appliance", "started: SQLite, folder spool, keys of its own")
-                self._tell("came in", _incoming(study))
-                pacs.send(study.files, VIRTUAL_AE, site.port)
-                self._tell("PACS", f"sent to {VIRTUAL_AE}; Success means durable")
-                detail = self._wait(site)
-                result = self._show(site, study, partner, detail)
-                if self.stay is not None:
-                    self.stay()
+        site = DemoSite(self.folder / "appliance", free_port(), (partner.ae_title, partner.port))
+        site.write()
+        with ExitStack() as stack:
+            # Each takes seconds to start; none needs the others for it.
+            with ThreadPoolExecutor(3) as threads:
+                list(threads.map(stack.enter_context, (pacs, partner, site)))
+            self._tell("peers", f"PACS and partner: {pacs.kind}, on loopback")
+            self._tell("appliance", "started: SQLite, folder spool, keys of its own")
+            self._tell("came in", _incoming(study))
+            pacs.send(study.files, VIRTUAL_AE, site.port)
+            self._tell("PACS", f"sent to {VIRTUAL_AE}; Success means durable")
+            detail = self._wait(site)
+            result = self._show(site, study, partner, detail)
+            if self.stay is not None:
+                self.stay()
+            with ThreadPoolExecutor(3) as threads:
+                list(threads.map(lambda one: one.stop(), (site, pacs, partner)))
         return result
 
     def _tell(self, topic: str, text: str) -> None:
@@ -141,8 +147,8 @@ class Demo:
 
 def _incoming(study: DemoStudy) -> str:
     return (
-        f"{len(study.files)} instances of one patient; an invented name in their headers, and burned into the "
-        f"pixels of {study.burned}"
+        f"{len(study.files)} instances of one patient; an invented name in their headers, "
+        f"and burned into the pixels of {study.burned}"
     )
 
 

@@ -33,6 +33,9 @@ class DemoPeer(Protocol):
     def __exit__(self, *_: object) -> None:
         """Stop it."""
 
+    def stop(self) -> None:
+        """Stop it; harmless when it is stopped."""
+
     def send(self, files: Sequence[Path], called_ae: str, port: int) -> None:
         """C-STORE these files to a virtual AE of the appliance."""
 
@@ -92,10 +95,14 @@ class OrthancPeer:
                 time.sleep(0.05)
 
     def __exit__(self, *_: object) -> None:
-        """Stop the process that we started."""
+        self.stop()
+
+    def stop(self) -> None:
+        """Stop the process that we started; harmless when it is stopped."""
         if self._process is not None:
             self._process.terminate()
             self._process.wait(20)
+            self._process = None
 
     @property
     def _url(self) -> str:
@@ -159,8 +166,13 @@ class StandInPeer:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Stop listening."""
-        self._server.shutdown()
+        self.stop()
+
+    def stop(self) -> None:
+        """Stop listening; harmless when it is stopped."""
+        if self._server is not None:
+            self._server.shutdown()
+            self._server = None
 
     def _store(self, event: Any) -> int:
         name = f"{len(list(self._folder.iterdir())):04d}.dcm"

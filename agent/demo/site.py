@@ -91,10 +91,14 @@ class DemoSite:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Stop it in order."""
+        self.stop()
+
+    def stop(self) -> None:
+        """Stop it in order; harmless when it is stopped."""
         if self._process is not None:
             self._process.terminate()
             self._process.wait(30)
+            self._process = None
 
     def get(self, path: str) -> Any:
         """An answer of the control socket."""

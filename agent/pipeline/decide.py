@@ -94,8 +94,8 @@ def decide_hold(appliance: Appliance, hold_id: str, verdict: Verdict) -> Exchang
 def cancel_exchange(appliance: Appliance, exchange_id: str, verdict: Verdict) -> ExchangeRecord:
     """End an exchange on a person's word: nothing more of it leaves.
 
-    What waits or is held is rejected; of what is being delivered, the deliveries that have not ended are ended
-    as refused, and their R2 says so.
+    What waits or is held is rejected; of what is being delivered, the deliveries that have not ended are
+    ended as refused, and their R2 says so.
 
     Raises:
         CustodyError: The person may not, it is still arriving or being cleaned, or it has ended.
@@ -113,7 +113,7 @@ def cancel_exchange(appliance: Appliance, exchange_id: str, verdict: Verdict) ->
     elif one.state is not ExchangeState.HELD:
         raise CustodyError(
             f"cannot cancel exchange {exchange_id}: it is {one.state}",
-            "wait until it has settled or been cleaned" if one.closed_at is None else "it has ended",
+            "it has ended" if one.closed_at else "wait until it has settled or been cleaned",
         )
     first = list_holds(appliance.custody, exchange_id=exchange_id)[0]
     return decide_hold(appliance, first.hold_id, verdict)

@@ -28,6 +28,7 @@ from redact.stage import CleanedInstance, CleaningPlan, InstanceCleaner, Readers
 from triage.quality.summary import InstanceSummary, summarise
 
 START = "agent.pipeline.work:start"
+WARM = "agent.pipeline.work:warm"
 INDEX = "agent.pipeline.work:index_files"
 SURVEY = "agent.pipeline.work:survey_files"
 CLEAN = "agent.pipeline.work:clean_files"
@@ -139,6 +140,13 @@ class CleanResult:
     held: tuple[HeldInstance, ...]
     cleaner: tuple[ModelFacts, ...]
     prover: tuple[ModelFacts, ...]
+
+
+def warm(cleans_pixels: bool, context: WorkerContext) -> None:  # noqa: FBT001 - a task has one payload
+    """Build the readers before the first study needs them."""
+    models: Models = context.state
+    if cleans_pixels:
+        _ = models.cleaner, models.prover
 
 
 def index_files(

@@ -14,7 +14,7 @@ SUCCESS = 0x0000
 
 def peer(port: int, called_ae: str, calling_ae: str = "PACS") -> DicomPeer:
     """The appliance as a peer of ours."""
-    return DicomPeer(HOST, port, called_ae, calling_ae)
+    return DicomPeer(called_ae, HOST, port, calling_ae)
 
 
 def store_bytes(port: int, called_ae: str, uids: tuple[str, str], data: bytes, syntax: str = EXPLICIT) -> int:

@@ -1,0 +1,41 @@
+"""What an appliance has signed, as tests read it: receipts on its disk and entries of its journal."""
+
+import json
+import zipfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from exchange.receipts.verify.trust import read_trust
+from exchange.receipts.verify.verifier import Request, verify_bundles
+from tests.support.appliance import Appliance
+
+
+def predicate(bundle: Path) -> dict[str, Any]:
+    """The predicate of a receipt bundle."""
+    with zipfile.ZipFile(bundle) as opened:
+        found: dict[str, Any] = json.loads(opened.read("receipt.json"))["predicate"]
+    return found
+
+
+def receipts(box: Appliance, exchange_id: str, slot: str, edition: str = "partner") -> list[dict[str, Any]]:
+    """The predicates of an exchange's receipts in one slot (`R1`, `R2`, `R3`) and edition, oldest first."""
+    rows = box.exchange(exchange_id)["receipts"]
+    paths = [box.state / one["path"] for one in rows if (one["slot"], one["edition"]) == (slot, edition)]
+    return [predicate(path) for path in paths]
+
+
+def check_receipts(box: Appliance, exchange_id: str) -> None:
+    """Every receipt of an exchange verifies against the site's own trust folder, each edition as a chain."""
+    rows = box.exchange(exchange_id)["receipts"]
+    for edition in ("partner", "site"):
+        paths = [box.state / one["path"] for one in rows if one["edition"] == edition]
+        assert paths, f"no receipt of edition {edition}"
+        for report in verify_bundles(paths, Request(read_trust(box.trust), datetime.now(UTC))):
+            assert report.ok, report.first_error
+
+
+def journal(box: Appliance, kind: str) -> list[dict[str, Any]]:
+    """The journal's entries of one kind, oldest first."""
+    lines = (box.state / "journal" / "journal.jsonl").read_text().splitlines()
+    return [one for one in map(json.loads, lines) if one["kind"] == kind]
