@@ -1,4 +1,4 @@
-"""The partner is away, refuses, or loses the association after it has stored: nothing lost, nothing doubled."""
+"""The partner is away, refuses, or drops the association after storing: nothing lost, nothing doubled."""
 
 from collections.abc import Iterator
 from typing import Any
