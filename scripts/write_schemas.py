@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Write the published JSON Schemas of configuration, check, plan, init and doctor into config/schemas/."""
+"""Write the published JSON Schemas of the site file and of every JSON answer into config/schemas/."""
 
 from pathlib import Path
 
@@ -10,7 +10,14 @@ from agent.config.firmware import FirmwareProfile
 from agent.config.init import InitAnswer
 from agent.config.models import Site
 from agent.config.schemas import schema_text
+from agent.daemon.answers import (
+    ExchangeDetailAnswer,
+    ExchangesAnswer,
+    HoldsAnswer,
+    StatusAnswer,
+)
 from agent.doctor.results import DoctorAnswer
+from agent.pipeline.report import CleanReport
 
 MODELS: dict[str, type[BaseModel]] = {
     "site": Site,
@@ -19,6 +26,11 @@ MODELS: dict[str, type[BaseModel]] = {
     "plan": PlanAnswer,
     "init": InitAnswer,
     "doctor": DoctorAnswer,
+    "clean": CleanReport,
+    "status": StatusAnswer,
+    "exchanges": ExchangesAnswer,
+    "exchange": ExchangeDetailAnswer,
+    "holds": HoldsAnswer,
 }
 
 if __name__ == "__main__":

@@ -19,4 +19,4 @@ def status(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     if as_json:
         print_json(answer)
         return
-    show_facts({key: value for key, value in answer.items() if key != "schema"})
+    show_facts(answer)

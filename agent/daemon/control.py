@@ -4,12 +4,11 @@ Every answer is free of PHI: ids, states, codes, counts and UIDs as sent; never 
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict
-from datetime import datetime
 from typing import Any
 
 import anyio.to_thread
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
+from pydantic import BaseModel
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -19,21 +18,26 @@ from agent.custody.deliveries import retry_now
 from agent.custody.holds import list_holds
 from agent.custody.listings import counts, find_exchange, list_exchanges, show_exchange
 from agent.custody.records import ExchangeRecord
+from agent.daemon.answers import (
+    ExchangeAnswer,
+    ExchangeDetailAnswer,
+    ExchangesAnswer,
+    HoldAnswer,
+    HoldsAnswer,
+    ReloadAnswer,
+    RetryAnswer,
+    StatusAnswer,
+)
 from agent.pipeline.appliance import Appliance
 from agent.pipeline.decide import Verdict, cancel_exchange, decide_hold, find_hold
 from exchange.domain.errors import LockgateError
 from exchange.domain.exchange import DecisionKind, DecisionReason, ExchangeState, HoldState
 
-_HIDDEN = frozenset({"study_instance_uid", "exchange_group", "calling_ae", "source", "reason_text"})
-"""Fields of custody records that may name a patient or a person's words; they stay inside."""
-
 
 class ControlInterface:
     """The handlers, bound to one appliance."""
 
-    def __init__(
-        self, appliance: Appliance, status: Callable[[], dict[str, Any]], reload: Callable[[], None]
-    ):
+    def __init__(self, appliance: Appliance, status: Callable[[], StatusAnswer], reload: Callable[[], None]):
         self._appliance = appliance
         self._status = status
         self._reload = reload
@@ -60,17 +64,8 @@ class ControlInterface:
 
         return endpoint
 
-    def _get_status(self, _request: Request) -> dict[str, Any]:
-        totals = counts(self._appliance.custody)
-        return {
-            **self._status(),
-            "exchanges": {state.value: count for state, count in totals.exchanges.items()},
-            "deliveries": {state.value: count for state, count in totals.deliveries.items()},
-            "holds": dict(totals.open_holds),
-            "instances": totals.instances,
-            "arrivals": totals.arrivals,
-            "bytes": totals.instance_bytes,
-        }
+    def _get_status(self, _request: Request) -> StatusAnswer:
+        return self._status()
 
     async def _metrics(self, _request: Request) -> Response:
         totals = await anyio.to_thread.run_sync(lambda: counts(self._appliance.custody))
@@ -87,64 +82,64 @@ class ControlInterface:
         Gauge("lockgate_instances", "Instances in custody", registry=registry).set(totals.instances)
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
-    def _post_reload(self, _request: Request) -> dict[str, Any]:
+    def _post_reload(self, _request: Request) -> ReloadAnswer:
         self._reload()
-        return {"configSha256": self._appliance.configuration.loaded.sha256}
+        return ReloadAnswer(config_sha256=self._appliance.configuration.loaded.sha256)
 
-    def _exchanges(self, request: Request) -> list[dict[str, Any]]:
-        named = request.query_params.getlist("state")
-        states = {ExchangeState(one) for one in named if one in set(ExchangeState)}
+    def _exchanges(self, request: Request) -> ExchangesAnswer:
+        states = {ExchangeState(one) for one in request.query_params.getlist("state")}
         limit = int(request.query_params.get("limit", "100"))
-        return [_plain(one) for one in list_exchanges(self._appliance.custody, states, limit)]
+        listed = list_exchanges(self._appliance.custody, states, limit)
+        return ExchangesAnswer(tuple(ExchangeAnswer.model_validate(one) for one in listed))
 
     def _found(self, request: Request) -> ExchangeRecord:
         return find_exchange(self._appliance.custody, request.path_params["id"])
 
-    def _exchange(self, request: Request) -> dict[str, Any]:
+    def _exchange(self, request: Request) -> ExchangeDetailAnswer:
         detail = show_exchange(self._appliance.custody, self._found(request).exchange_id)
-        return {
-            **_plain(detail.exchange),
-            "attempts": [
-                {"number": one.number, "outcome": one.outcome, "recoveries": one.recoveries}
-                for one in detail.attempts
-            ],
-            "findings": [_plain(one) for one in detail.findings],
-            "holds": [_plain(one) for one in detail.holds],
-            "decisions": [_plain(one) for one in detail.decisions],
-            "deliveries": [_plain(one) for one in detail.deliveries],
-            "instances": [_plain(one) for one in detail.effects],
-            "receipts": [_plain(one) for one in detail.receipts],
+        summary = ExchangeAnswer.model_validate(detail.exchange)
+        lists = {
+            "attempts": detail.attempts,
+            "findings": detail.findings,
+            "holds": detail.holds,
+            "decisions": detail.decisions,
+            "deliveries": detail.deliveries,
+            "instances": detail.effects,
+            "receipts": detail.receipts,
         }
+        return ExchangeDetailAnswer.model_validate({**dict(summary), **lists})
 
-    def _retry(self, request: Request) -> dict[str, Any]:
+    def _retry(self, request: Request) -> RetryAnswer:
         one = self._found(request)
         count = retry_now(self._appliance.custody, one.exchange_id, self._appliance.clock())
         self._appliance.wake()
-        return {"exchange_id": one.exchange_id, "deliveries": count}
+        return RetryAnswer(exchange_id=one.exchange_id, deliveries=count)
 
-    def _holds(self, request: Request) -> list[dict[str, Any]]:
+    def _holds(self, request: Request) -> HoldsAnswer:
         state = None if request.query_params.get("all") else HoldState.OPEN
-        return [_plain(one) for one in list_holds(self._appliance.custody, state)]
+        listed = list_holds(self._appliance.custody, state)
+        return HoldsAnswer(tuple(HoldAnswer.model_validate(one) for one in listed))
 
-    def _hold(self, request: Request) -> dict[str, Any]:
-        return _plain(find_hold(self._appliance, request.path_params["id"]))
+    def _hold(self, request: Request) -> HoldAnswer:
+        return HoldAnswer.model_validate(find_hold(self._appliance, request.path_params["id"]))
 
     async def _cancel(self, request: Request) -> Response:
         body = await request.json()
 
-        def work() -> dict[str, Any]:
+        def work() -> ExchangeAnswer:
             verdict = _verdict(DecisionKind.REJECT, request, body)
-            return _plain(cancel_exchange(self._appliance, self._found(request).exchange_id, verdict))
+            ended = cancel_exchange(self._appliance, self._found(request).exchange_id, verdict)
+            return ExchangeAnswer.model_validate(ended)
 
         return await _answered(work)
 
     async def _decide(self, request: Request) -> Response:
         body = await request.json()
 
-        def work() -> dict[str, Any]:
+        def work() -> ExchangeAnswer:
             verdict = _verdict(DecisionKind(request.path_params["decision"]), request, body)
             found = decide_hold(self._appliance, request.path_params["id"], verdict)
-            return _plain(found)
+            return ExchangeAnswer.model_validate(found)
 
         return await _answered(work)
 
@@ -159,26 +154,12 @@ def _verdict(kind: DecisionKind, request: Request, body: dict[str, Any]) -> Verd
     )
 
 
-async def _answered(work: Callable[[], Any]) -> Response:
+async def _answered(work: Callable[[], BaseModel]) -> Response:
     """Run a handler off the loop; our own errors become 400 with message and hint."""
     try:
-        return JSONResponse(await anyio.to_thread.run_sync(work))
+        answer = await anyio.to_thread.run_sync(work)
     except LockgateError as error:
         return JSONResponse({"message": error.message, "hint": error.hint}, status_code=400)
     except (KeyError, ValueError):
         return JSONResponse({"message": "cannot read the request", "hint": "see --help"}, status_code=400)
-
-
-def _plain(record: Any) -> dict[str, Any]:
-    """A custody record as JSON, without what stays inside."""
-    return {key: _value(value) for key, value in asdict(record).items() if key not in _HIDDEN}
-
-
-def _value(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return value.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    if isinstance(value, dict):
-        return {key: _value(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_value(item) for item in value]
-    return value
+    return Response(answer.model_dump_json(), media_type="application/json")

@@ -23,6 +23,8 @@ import structlog
 from anyio.abc import TaskGroup
 
 from agent.config.models import Site
+from agent.custody.listings import counts
+from agent.daemon.answers import StatusAnswer
 from agent.daemon.arrivals import ArrivalQueue, index_spool
 from agent.daemon.build import Parts, agent_facts, build, cleans_pixels, read_configuration
 from agent.daemon.control import ControlInterface
@@ -218,25 +220,32 @@ class Daemon:
         server.should_exit = True
         await anyio.sleep(_LEAST_TICK_SECONDS)  # an answer that is being written may end
         tasks.cancel_scope.cancel()
+        self._site.control_socket.unlink(missing_ok=True)  # nobody answers there any more
 
     def _interface(self) -> ControlInterface:
         return ControlInterface(self._parts.appliance, self._status, self._reload)
 
-    def _status(self) -> dict[str, Any]:
+    def _status(self) -> StatusAnswer:
         appliance = self._parts.appliance
-        return {
-            "schema": "lockgate.status/1",
-            "site": self._site.site,
-            "appliance": self._site.appliance,
-            "version": metadata.version("lockgate"),
-            "pid": os.getpid(),
-            "startedAt": self._started_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-            "configSha256": appliance.configuration.loaded.sha256,
-            "firmwareProfile": appliance.firmware_profile,
-            "workers": appliance.slots,
-            "ports": list(self._intake.ports),
-            "quarantined": appliance.spool.quarantined(),
-        }
+        totals = counts(appliance.custody)
+        return StatusAnswer(
+            site=self._site.site,
+            appliance=self._site.appliance,
+            version=metadata.version("lockgate"),
+            pid=os.getpid(),
+            started_at=self._started_at,
+            config_sha256=appliance.configuration.loaded.sha256,
+            firmware_profile=appliance.firmware_profile,
+            workers=appliance.slots,
+            ports=tuple(self._intake.ports),
+            quarantined=appliance.spool.quarantined(),
+            exchanges=dict(totals.exchanges),
+            deliveries=dict(totals.deliveries),
+            holds=dict(totals.open_holds),
+            instances=totals.instances,
+            arrivals=totals.arrivals,
+            bytes=totals.instance_bytes,
+        )
 
     def _say_ready(self) -> None:
         for port in self._intake.ports:

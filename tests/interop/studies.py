@@ -15,7 +15,7 @@ title: Basic Profile, modified dates, clean descriptors; pixels are left alone
 options: ["113107", "113105"]
 rules: []
 """
-"""A profile for tests that are about something else than pixels: no model is run."""
+"""A profile for tests that are about something else than pixels: no model is run. Images are held by it."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +95,8 @@ def build(
     name: str,
     sources: Sequence[Sequence[Path]],
     patient: Patient = PATIENT,
+    *,
+    pixels: bool = True,
 ) -> list[Instance]:
     """Write a study below `folder`: one series for each sequence of source files."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -104,15 +106,22 @@ def build(
             ds = dcmread(source)
             plant(ds, patient)
             place(ds, name, series, number)
+            if not pixels:
+                del ds.PixelData
             path = folder / f"{name}-{series}-{number}.dcm"
             ds.save_as(path)
             made.append(Instance(path, ds.StudyInstanceUID, ds.SeriesInstanceUID, ds.SOPInstanceUID, number))
     return made
 
 
-def small_study(folder: Path, name: str, count: int = 2, source: str = "MR_small.dcm") -> list[Instance]:
+def small_study(folder: Path, name: str, count: int = 2) -> list[Instance]:
     """A study of one series of `count` 64x64 images."""
-    return build(folder, name, [[example(source)] * count])
+    return build(folder, name, [[example("MR_small.dcm")] * count])
+
+
+def bare_study(folder: Path, name: str, count: int = 2) -> list[Instance]:
+    """The same without pixels: with the profile `headers` nothing is to be read by a model."""
+    return build(folder, name, [[example("MR_small.dcm")] * count], pixels=False)
 
 
 def paths(study: Sequence[Instance]) -> list[Path]:

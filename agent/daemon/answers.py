@@ -1,0 +1,195 @@
+"""What the control socket answers. Only what is listed here gets out, so no original identifier can.
+
+The verbs `status`, `exchanges` and `holds` print these with `--json`; their schemas are published.
+"""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, RootModel
+
+from exchange.domain.delivery import InstanceState
+from exchange.domain.exchange import (
+    DecisionKind,
+    DecisionReason,
+    DeliveryState,
+    Direction,
+    ExchangeState,
+    HoldState,
+    Role,
+)
+from exchange.domain.findings import Severity
+
+Moment = Annotated[
+    datetime,
+    PlainSerializer(
+        lambda moment: moment.isoformat(timespec="milliseconds").replace("+00:00", "Z"), return_type=str
+    ),
+]
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(frozen=True, from_attributes=True, extra="ignore")
+
+
+class StatusAnswer(_Answer):
+    """`lockgate status`: the daemon and totals by state."""
+
+    site: str
+    appliance: str
+    version: str
+    pid: int
+    started_at: Moment
+    config_sha256: str
+    firmware_profile: str
+    workers: int
+    ports: tuple[int, ...]
+    quarantined: int = Field(description="Spool files that were found broken and set aside.")
+    exchanges: dict[ExchangeState, int]
+    deliveries: dict[DeliveryState, int]
+    holds: dict[str, int] = Field(description="Open holds by code.")
+    instances: int
+    arrivals: int
+    bytes: int
+
+
+class ExchangeAnswer(_Answer):
+    """One exchange; UIDs are those as sent, "" before it is frozen."""
+
+    exchange_id: str
+    state: ExchangeState
+    route: str | None
+    direction: Direction | None
+    called_ae: str
+    peer: str
+    created_at: Moment
+    last_arrival_at: Moment
+    settled_at: Moment | None
+    closed_at: Moment | None
+    follows: str | None = Field(description="The exchange that this one comes late to.")
+    evidence: dict[str, Any] = Field(description="Why it is believed complete.")
+    profile_id: str
+    pseudonym_domain: str
+    config_sha256: str
+    study_uid_sent: str
+    instance_count: int
+    byte_count: int
+    attempt_count: int
+    error_code: str
+    counts: dict[str, Any] = Field(description="What cleaning did.")
+
+
+class AttemptAnswer(_Answer):
+    """One run of the workflow."""
+
+    number: int
+    started_at: Moment
+    ended_at: Moment | None
+    outcome: str
+    recoveries: int
+
+
+class FindingAnswer(_Answer):
+    """What a stage saw."""
+
+    finding_id: str
+    severity: Severity
+    evidence: str
+
+
+class HoldAnswer(_Answer):
+    """An exchange stopped for a person; element paths and boxes, no values."""
+
+    hold_id: str
+    exchange_id: str
+    code: str
+    path: str
+    detail: str
+    stage: str
+    attempt: int
+    opened_at: Moment
+    state: HoldState
+
+
+class DecisionAnswer(_Answer):
+    """What a person decided; free text stays on the site's receipt."""
+
+    hold_id: str
+    code: str
+    kind: DecisionKind
+    by_asserted: str
+    local_user: str
+    role: Role
+    reason_code: DecisionReason
+    decided_at: Moment
+
+
+class DeliveryAnswer(_Answer):
+    """One exchange to one destination."""
+
+    delivery_id: str
+    destination: str
+    state: DeliveryState
+    attempts: int
+    next_attempt_at: Moment | None
+    last_error_code: str
+    transport: dict[str, Any]
+    closed_at: Moment | None
+
+
+class InstanceAnswer(_Answer):
+    """One instance at one destination."""
+
+    destination: str
+    sop_instance_uid: str
+    state: InstanceState
+    status: str
+    detail: str
+    attempt: int
+
+
+class ReceiptAnswer(_Answer):
+    """One edition of a receipt; `path` is relative to the state folder."""
+
+    receipt_id: str
+    edition: str
+    slot: str
+    stage: str
+    delivery_id: str
+    issued_at: Moment
+    pae_sha256: str
+    previous: str
+    path: str
+
+
+class ExchangeDetailAnswer(ExchangeAnswer):
+    """`lockgate exchanges show`."""
+
+    attempts: tuple[AttemptAnswer, ...]
+    findings: tuple[FindingAnswer, ...]
+    holds: tuple[HoldAnswer, ...]
+    decisions: tuple[DecisionAnswer, ...]
+    deliveries: tuple[DeliveryAnswer, ...]
+    instances: tuple[InstanceAnswer, ...]
+    receipts: tuple[ReceiptAnswer, ...]
+
+
+class ExchangesAnswer(RootModel[tuple[ExchangeAnswer, ...]]):
+    """`lockgate exchanges list`."""
+
+
+class HoldsAnswer(RootModel[tuple[HoldAnswer, ...]]):
+    """`lockgate holds list`."""
+
+
+class RetryAnswer(_Answer):
+    """`lockgate exchanges retry`."""
+
+    exchange_id: str
+    deliveries: int
+
+
+class ReloadAnswer(_Answer):
+    """A reload over the socket."""
+
+    config_sha256: str

@@ -1,0 +1,217 @@
+"""SIGHUP, SIGTERM, a second daemon, and what systemd is told."""
+
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.appliance import COMMAND, Appliance, Site, dicom_peer, outbound, short_folder
+from tests.support.ports import stop
+from tests.support.receiver import Receiver
+from tests.support.signed import check_receipts, journal, receipts
+from tests.support.small_studies import make_study, send
+
+pytestmark = pytest.mark.timeout(120)
+
+STOP_SECONDS = 20.0
+RETRY = {"first_seconds": 0.2, "most_seconds": 1.0}
+
+
+class Systemd:
+    """The other end of NOTIFY_SOCKET."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.messages: list[str] = []
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.bind(str(path))
+
+    def wait(self, wanted: str, deadline_seconds: float = 30) -> str:
+        """Receive until a message has this line; it."""
+        end = time.monotonic() + deadline_seconds
+        while time.monotonic() < end:
+            self._socket.settimeout(max(end - time.monotonic(), 0.01))
+            try:
+                message = self._socket.recv(4096).decode()
+            except TimeoutError:
+                break
+            self.messages.append(message)
+            if wanted in message.splitlines():
+                return message
+        raise TimeoutError(f"systemd was not told {wanted}: {self.messages}")
+
+    def forget(self) -> None:
+        """Drop what has come so far."""
+        self._socket.setblocking(False)
+        try:
+            while True:
+                self._socket.recv(4096)
+        except BlockingIOError:
+            self.messages.clear()
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+@pytest.fixture(scope="module")
+def folder() -> Iterator[Path]:
+    with short_folder() as path:
+        yield path
+
+
+@pytest.fixture(scope="module")
+def systemd(folder: Path) -> Iterator[Systemd]:
+    listening = Systemd(folder / "notify")
+    yield listening
+    listening.close()
+
+
+@pytest.fixture(scope="module")
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def box(folder: Path, systemd: Systemd, receiver: Receiver) -> Iterator[Appliance]:
+    environment = {"NOTIFY_SOCKET": str(systemd.path), "WATCHDOG_USEC": "400000"}
+    made = Appliance(
+        folder / "site",
+        routes=[outbound("outgoing", "OUTGOING", ["outgoing"], quiet_seconds=0.3, retry=RETRY)],
+        peers={"partner": dicom_peer("RECEIVER", receiver.port)},
+        environment=environment,
+    )
+    with made as running:
+        yield running
+
+
+def said(box: Appliance, event: str, offset: int) -> list[dict[str, object]]:
+    return [one for one in box.log_lines(offset) if one["event"] == event]
+
+
+def log_end(box: Appliance) -> int:
+    return box.log_file.stat().st_size
+
+
+def test_systemd_is_told(box: Appliance, systemd: Systemd) -> None:
+    assert "STATUS=serving 1 routes" in systemd.wait("READY=1")
+    for _ in range(3):
+        systemd.wait("WATCHDOG=1")
+
+
+def test_a_second_daemon_on_the_same_state_is_refused(box: Appliance) -> None:
+    second = subprocess.run(
+        [COMMAND, "run", "-c", str(box.site_file)], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert second.returncode == 2
+    assert "cannot" in second.stderr
+    assert "another" in second.stderr
+    assert "Traceback" not in second.stderr
+    assert box.status()["pid"] == box.pid
+
+
+def test_a_valid_change_takes_effect_at_sighup(box: Appliance, systemd: Systemd, receiver: Receiver) -> None:
+    send(box.port, "OUTGOING", make_study(1))
+    box.wait_closed(1)
+    assert not receiver.received
+
+    box.edit(lambda site: site["routes"][0].update(deliver=["partner"]))
+    offset = log_end(box)
+    systemd.forget()
+    box.signal(signal.SIGHUP)
+    box.wait_for(lambda one: said(one, "configuration reloaded", offset), "reload")
+    systemd.wait("READY=1")
+    assert any("RELOADING=1" in one for one in systemd.messages)
+
+    send(box.port, "OUTGOING", make_study(2))
+    box.wait_closed(2)
+    assert len(receiver.received) == 2
+    entry = journal(box, "config.changed")[-1]
+    assert (entry["outcome"], entry["obj"]["configSha256"]) == ("ok", box.status()["config_sha256"])
+
+
+def test_a_mistake_keeps_the_old_configuration_serving(
+    box: Appliance, systemd: Systemd, receiver: Receiver
+) -> None:
+    before, digest = box.site_file.read_text(), box.status()["config_sha256"]
+
+    def break_it(site: Site) -> None:
+        site["routes"][0]["deliver"] = ["partnr"]
+
+    box.edit(break_it)
+    offset = log_end(box)
+    systemd.forget()
+    box.signal(signal.SIGHUP)
+    (line,) = box.wait_for(
+        lambda one: said(one, "reload refused, the old configuration goes on", offset), "refusal"
+    )
+    wrong = next(
+        number for number, text in enumerate(box.site_file.read_text().splitlines(), 1) if "partnr" in text
+    )
+    assert f"site.yaml:{wrong}:" in str(line["reason"])
+    assert "partner" in str(line["reason"])
+    assert "refused" in systemd.wait("READY=1")
+    assert journal(box, "config.changed")[-1]["outcome"] == "failed"
+    assert box.status()["config_sha256"] == digest
+
+    # The control socket's reload says the same to a person.
+    refused = box.reload()
+    assert refused.status_code == 400
+    assert "partnr" in refused.text
+
+    send(box.port, "OUTGOING", make_study(3))
+    box.wait_closed(3)
+    assert len(receiver.received) == 4
+    box.site_file.write_text(before)
+
+
+def test_what_needs_a_restart_is_refused_at_a_reload(box: Appliance) -> None:
+    before = box.site_file.read_text()
+    box.edit(lambda site: site["limits"].update(attempts=5))
+    refused = box.reload()
+    assert refused.status_code == 400
+    assert "restart" in refused.json()["hint"]
+    box.site_file.write_text(before)
+    assert box.reload().status_code == 200
+
+
+def test_sigterm_in_the_middle_of_a_study_loses_and_doubles_nothing(
+    box: Appliance, systemd: Systemd, receiver: Receiver
+) -> None:
+    known = len(receiver.received)
+    closed = {one["exchange_id"] for one in box.in_state("closed")}
+    send(box.port, "OUTGOING", make_study(4, 6))
+    box.wait_for(lambda one: one.in_state("processing"), "study in flight")
+    systemd.forget()
+    began = time.monotonic()
+    assert box.terminate(STOP_SECONDS) == 0
+    assert time.monotonic() - began < STOP_SECONDS
+    systemd.wait("STOPPING=1")
+    assert [one["kind"] for one in journal(box, "shutdown")][-1:] == ["shutdown"]
+
+    box.start()
+
+    def finished(one: Appliance) -> list[dict[str, object]]:
+        return [each for each in one.in_state("closed") if each["exchange_id"] not in closed]
+
+    (exchange,) = box.wait_for(finished, "end of the study")
+    assert {len(comings) for comings in receiver.received.values()} == {1}
+    assert len(receiver.received) == known + 6
+    for slot in ("R1", "R2", "R3"):
+        assert len(receipts(box, str(exchange["exchange_id"]), slot)) == 1
+    check_receipts(box, str(exchange["exchange_id"]))
+
+
+def test_a_daemon_without_systemd_stops_at_sigint(folder: Path) -> None:
+    box = Appliance(folder / "other")
+    with box:
+        process = box.process
+        assert process is not None
+        box.signal(signal.SIGINT)
+        assert process.wait(STOP_SECONDS) == 0
+        box.process = None
+        stop(process)
