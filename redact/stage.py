@@ -89,7 +89,8 @@ class CleanedInstance:
         sop_instance_uid: New; so are the study's and the series'.
         actions: Counts as in the report of `lockgate clean`.
         boxes: Text regions removed.
-        pixels: `examined`, `not examined`, or `none` where the object has none.
+        pixels: `examined`; `not examined` where the profile does not ask for it; `released` where it does
+            and a person let them pass; `none` where the object has none.
         original_patient: IssuerOfPatientID and PatientID as they were, for the crosswalk.
         proof: None when the proof failed and a person had released it.
     """
@@ -112,8 +113,8 @@ class CleanedInstance:
 
     @property
     def proved(self) -> bool:
-        """Whether header and pixels (where there are any) were shown to be clean."""
-        return self.proof is not None and self.pixels != "not examined"
+        """Whether the proof passed, relative to the profile; what a person let pass unexamined is not."""
+        return self.proof is not None and self.pixels != "released"
 
 
 class InstanceCleaner:
@@ -184,7 +185,7 @@ class InstanceCleaner:
             header=outcome,
             boxes=pixels.boxes if pixels else (),
             method_codes=codes,
-            pixels=_state(original.layout, pixels),
+            pixels=self._state(original.layout, pixels),
             decoder=pixels.decoder if pixels else "",
             findings=outcome.findings,
             original_patient=(
@@ -192,6 +193,13 @@ class InstanceCleaner:
                 text(original.header, "PatientID"),
             ),
         )
+
+    def _state(self, layout: FileLayout, pixels: PixelOutcome | None) -> str:
+        if layout.pixels is None:
+            return "none"
+        if pixels is not None:
+            return "examined"
+        return "released" if self._plan.cleans_pixels else "not examined"
 
     def _pixels(self, original: "_Original", ordered: Sequence[TextBox]) -> PixelOutcome | None:
         """The pixel room's outcome; None where there is nothing to examine, or a person let it pass."""
@@ -255,12 +263,6 @@ class _Original:
     def read(cls, source: Path) -> "_Original":
         layout = examine(source)
         return cls(layout, read_header_at(layout))
-
-
-def _state(layout: FileLayout, pixels: PixelOutcome | None) -> str:
-    if layout.pixels is None:
-        return "none"
-    return "not examined" if pixels is None else "examined"
 
 
 def _text_left(found: Sequence[TextBox]) -> HeldError:

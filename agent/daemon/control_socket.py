@@ -17,7 +17,10 @@ import uvicorn
 from starlette.applications import Starlette
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from exchange.domain.errors import ConfigurationError
+
 SOCKET_NAME = "control.sock"
+_LONGEST_PATH = 107  # sun_path of unix(7), without its terminating zero
 
 
 class PeerCredentialProtocol(H11Protocol):
@@ -57,8 +60,17 @@ def control_server(app: Starlette) -> ControlServer:
 
 
 def bind_control(state_folder: Path) -> socket.socket:
-    """Bind `<state>/control.sock` with mode 0600; the stale socket of a dead daemon is replaced."""
+    """Bind `<state>/control.sock` with mode 0600; the stale socket of a dead daemon is replaced.
+
+    Raises:
+        ConfigurationError: The path is too long for a socket.
+    """
     path = state_folder / SOCKET_NAME
+    if len(os.fsencode(path)) > _LONGEST_PATH:
+        raise ConfigurationError(
+            f"cannot open the control socket {path}: a socket's path has at most {_LONGEST_PATH} bytes",
+            "choose a shorter `state:` folder",
+        )
     path.unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     previous = os.umask(0o177)

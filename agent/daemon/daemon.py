@@ -316,5 +316,17 @@ def run_daemon(file: Path) -> None:
     Raises:
         LockgateError: The appliance cannot start.
     """
-    anyio.run(Daemon(file).run)
+    try:
+        anyio.run(Daemon(file).run)
+    except BaseExceptionGroup as group:
+        raise _cause(group) from None
     os._exit(0)
+
+
+def _cause(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """What ended the task groups, without their wrapping: the first of our own errors, else the first."""
+    ours = group.subgroup(LockgateError)
+    found: BaseException = ours or group
+    while isinstance(found, BaseExceptionGroup):
+        found = found.exceptions[0]
+    return found

@@ -41,6 +41,8 @@ class Notifier:
         if not self._address:
             return
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as datagram:
+            # This runs on the event loop: a listener that does not read must not hold it up.
+            datagram.setblocking(False)
             try:
                 datagram.connect(self._address)
                 datagram.send(message.encode())

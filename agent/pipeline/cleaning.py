@@ -149,7 +149,7 @@ def _counts(
         "uidsMapped": uids,
         "profileSha256": profile.sha256,
         "tableEdition": edition(),
-        "pixels": "not examined" if "not examined" in states else "examined",
+        "pixels": "not examined" if states & {"not examined", "released"} else "examined",
         "knownIdentifiers": _common(proof.known_identifiers if proof else "" for proof in proofs),
         "textDetection": _text_detection(instances),
         "canary": _common(proof.canary if proof else "" for proof in proofs),

@@ -25,8 +25,6 @@ from redact.identifiers.harvest import harvest
 from redact.identifiers.pseudonymiser import Pseudonymiser
 from redact.ocr.reader import TextReader
 from redact.stage import (
-    PIXEL_CODES,
-    PROOF_CODES,
     CleanedInstance,
     CleaningPlan,
     InstanceCleaner,
@@ -219,28 +217,10 @@ def clean_files(task: CleanTask, context: WorkerContext) -> CleanResult:
     cleaned, held = [], []
     for key, source in task.files:
         try:
-            one = cleaner.run(source, task.folder / f"{key}.dcm")
-            _must_be_proved(one, task.released)
-            cleaned.append((key, one))
+            cleaned.append((key, cleaner.run(source, task.folder / f"{key}.dcm")))
         except HeldError as error:
             held.append(HeldInstance(key, error.code, error.path, error.message))
         except InputError as error:
             held.append(HeldInstance(key, error.code, "", error.message, failed=True))
         context.progress(1)
     return CleanResult(tuple(cleaned), tuple(held), *facts)
-
-
-def _must_be_proved(one: CleanedInstance, released: frozenset[ReasonCode]) -> None:
-    """What the profile leaves unexamined is not proved: a person must let it pass.
-
-    Raises:
-        HeldError: Nobody has; the written file is gone.
-    """
-    if not one.proved and not released & (PROOF_CODES | PIXEL_CODES):
-        one.path.unlink(missing_ok=True)
-        raise HeldError(
-            ReasonCode.PROOF_TEXT,
-            "cannot show that the pixels hold no identity, because the profile does not clean pixels",
-            "(7FE0,0010)",
-            hint="add option 113101 to the profile, or let somebody with the role privacy release it",
-        )

@@ -3,12 +3,14 @@
 import signal
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from agent.daemon.systemd import Notifier
 from tests.support.appliance import COMMAND, Appliance, Site, dicom_peer, outbound, short_folder
 from tests.support.ports import stop
 from tests.support.receiver import Receiver
@@ -22,38 +24,44 @@ RETRY = {"first_seconds": 0.2, "most_seconds": 1.0}
 
 
 class Systemd:
-    """The other end of NOTIFY_SOCKET."""
+    """The other end of NOTIFY_SOCKET: reads all the time, as systemd does."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.messages: list[str] = []
+        self._change = threading.Condition()
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.bind(str(path))
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
 
-    def wait(self, wanted: str, deadline_seconds: float = 30) -> str:
-        """Receive until a message has this line; it."""
-        end = time.monotonic() + deadline_seconds
-        while time.monotonic() < end:
-            self._socket.settimeout(max(end - time.monotonic(), 0.01))
-            try:
-                message = self._socket.recv(4096).decode()
-            except TimeoutError:
-                break
-            self.messages.append(message)
-            if wanted in message.splitlines():
-                return message
-        raise TimeoutError(f"systemd was not told {wanted}: {self.messages}")
+    def _read(self) -> None:
+        while message := self._socket.recv(4096).decode():
+            with self._change:
+                self.messages.append(message)
+                self._change.notify_all()
+
+    def wait(self, wanted: str, count: int = 1, deadline_seconds: float = 30) -> str:
+        """Wait until so many messages have this line; the last of them."""
+
+        def found() -> list[str]:
+            return [one for one in self.messages if wanted in one.splitlines()]
+
+        with self._change:
+            if not self._change.wait_for(lambda: len(found()) >= count, deadline_seconds):
+                raise TimeoutError(f"systemd was not told {wanted}: {self.messages}")
+            return found()[-1]
 
     def forget(self) -> None:
         """Drop what has come so far."""
-        self._socket.setblocking(False)
-        try:
-            while True:
-                self._socket.recv(4096)
-        except BlockingIOError:
+        with self._change:
             self.messages.clear()
 
     def close(self) -> None:
+        """End the reader with an empty datagram."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+            sender.sendto(b"", str(self.path))
+        self._reader.join(5)
         self._socket.close()
 
 
@@ -99,8 +107,18 @@ def log_end(box: Appliance) -> int:
 
 def test_systemd_is_told(box: Appliance, systemd: Systemd) -> None:
     assert "STATUS=serving 1 routes" in systemd.wait("READY=1")
-    for _ in range(3):
-        systemd.wait("WATCHDOG=1")
+    systemd.wait("WATCHDOG=1", count=3)
+
+
+def test_a_systemd_that_does_not_read_holds_up_nobody(folder: Path) -> None:
+    """More datagrams than the socket's queue holds; a blocking send would never return."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as deaf:
+        deaf.bind(str(folder / "deaf"))
+        notifier = Notifier(str(folder / "deaf"))
+        sender = threading.Thread(target=lambda: [notifier.alive() for _ in range(2000)], daemon=True)
+        sender.start()
+        sender.join(20)
+        assert not sender.is_alive()
 
 
 def test_a_second_daemon_on_the_same_state_is_refused(box: Appliance) -> None:

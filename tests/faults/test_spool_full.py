@@ -1,0 +1,115 @@
+"""A full disk: the sender is told to try later, nothing accepted is lost, and it recovers by itself."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from exchange.dimse.status import store_outcome
+from exchange.domain.delivery import InstanceState
+from tests.support.appliance import Appliance, short_folder
+from tests.support.signed import check_receipts
+from tests.support.sites import running_as_root
+from tests.support.small_studies import make_study, send
+
+pytestmark = pytest.mark.timeout(120)
+
+DISK_MIB = 48
+_MIB = 1024 * 1024
+
+
+@contextmanager
+def small_disk(mountpoint: Path) -> Iterator[Path]:
+    """A tmpfs of a few MiB, unmounted afterwards."""
+    if not running_as_root():
+        pytest.skip("only root can mount the small disk that this test fills")
+    mountpoint.mkdir()
+    options = ["-t", "tmpfs", "-o", f"size={DISK_MIB}m", "lockgate-test", str(mountpoint)]
+    mounted = subprocess.run(["mount", *options], capture_output=True, text=True, check=False)
+    if mounted.returncode:
+        pytest.skip(f"cannot mount a tmpfs here: {mounted.stderr.strip()}")
+    try:
+        yield mountpoint
+    finally:
+        subprocess.run(["umount", "--lazy", str(mountpoint)], check=True)
+
+
+class Filler:
+    """A file that takes what is free on a disk."""
+
+    def __init__(self, disk: Path) -> None:
+        self._path = disk / "filler"
+
+    def fill(self, leave_bytes: int = 0) -> None:
+        """Leave so many bytes free; none by default."""
+        with self._path.open("ab") as file:
+            state = os.statvfs(self._path)
+            size = file.tell() + state.f_bavail * state.f_frsize - leave_bytes
+            os.posix_fallocate(file.fileno(), 0, size)
+
+    def free(self) -> None:
+        """Give everything back."""
+        self._path.unlink()
+
+
+def is_out_of_resources(statuses: set[int]) -> bool:
+    return bool(statuses) and all(status & 0xFF00 == 0xA700 for status in statuses)
+
+
+def test_a_full_spool_answers_out_of_resources_and_recovers() -> None:
+    """Spool on a disk of its own: state goes on working, only intake has to say no."""
+    with short_folder() as folder, small_disk(folder / "disk") as disk:
+        box = Appliance(folder / "site", limits={"spool_reserve_mib": 8})
+        box.make_site()
+        box.edit(lambda site: site.update(spool=str(disk / "spool")))
+        filler = Filler(disk)
+        with box:
+            first, second = make_study(1), make_study(2)
+            assert set(send(box.port, "OUTGOING", first).values()) == {0x0000}
+            filler.fill(4 * _MIB)  # below the reserve
+            statuses = set(send(box.port, "OUTGOING", second).values())
+            assert is_out_of_resources(statuses)
+            filler.fill()  # not a byte left: what was accepted goes through all the same
+            assert is_out_of_resources(set(send(box.port, "OUTGOING", second).values()))
+            box.wait_closed(1)
+            assert {store_outcome("1.2", one).state for one in statuses} == {InstanceState.PENDING}
+
+            filler.free()
+            assert set(send(box.port, "OUTGOING", second).values()) == {0x0000}
+            for exchange in box.wait_closed(2):
+                check_receipts(box, exchange["exchange_id"])
+        assert len(box.delivered()) == 4
+
+
+def test_a_full_disk_under_everything_is_survived() -> None:
+    """State, database, journal and receipts on the full disk as well: the daemon waits and goes on."""
+    with short_folder() as folder, small_disk(folder / "disk") as disk:
+        box = Appliance(folder / "site", limits={"spool_reserve_mib": 2, "attempts": 20})
+        box.make_site()
+        box.edit(lambda site: site.update(state=str(disk / "state")))
+        box.state = disk / "state"
+        filler = Filler(disk)
+        with box:
+            assert set(send(box.port, "OUTGOING", make_study(1)).values()) == {0x0000}
+            box.wait_closed(1)
+            # Accepted, and the disk is full before anything else can be done with it.
+            assert set(send(box.port, "OUTGOING", make_study(2)).values()) == {0x0000}
+            filler.fill()
+            assert is_out_of_resources(set(send(box.port, "OUTGOING", make_study(3)).values()))
+            offset = box.log_file.stat().st_size
+
+            def complained(one: Appliance) -> bool:
+                return any(each["level"] in {"error", "warning"} for each in one.log_lines(offset))
+
+            box.wait_for(complained, "complaint about the disk")
+            assert box.status()["pid"] == box.pid
+
+            filler.free()
+            box.wait_closed(2)
+            assert set(send(box.port, "OUTGOING", make_study(3)).values()) == {0x0000}
+            for exchange in box.wait_closed(3):
+                check_receipts(box, exchange["exchange_id"])
+        assert len(box.delivered()) == 6
