@@ -184,6 +184,8 @@ def configure_logs(stream: TextIO | None = None, level: str = "info") -> None:
     root = logging.getLogger()  # noqa: TID251 - this is the one place that tames it
     root.handlers[:] = [LibraryHandler(logging.WARNING)]
     root.setLevel(logging.WARNING)
+    # What it cannot decode is told by our own holds, with a code; its words would be withheld here anyway.
+    logging.getLogger("pydicom").setLevel(logging.CRITICAL)  # noqa: TID251 - theirs, to be silenced
 
 
 def _renderer(stream: TextIO) -> Any:

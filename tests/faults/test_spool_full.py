@@ -1,5 +1,6 @@
 """A full disk: the sender is told to try later, nothing accepted is lost, and it recovers by itself."""
 
+import errno
 import os
 import subprocess
 from collections.abc import Iterator
@@ -44,11 +45,18 @@ class Filler:
         self._path = disk / "filler"
 
     def fill(self, leave_bytes: int = 0) -> None:
-        """Leave so many bytes free; none by default."""
+        """Leave so many bytes free, as near as others who write allow; none by default."""
         with self._path.open("ab") as file:
             state = os.statvfs(self._path)
-            size = file.tell() + state.f_bavail * state.f_frsize - leave_bytes
-            os.posix_fallocate(file.fileno(), 0, size)
+            wanted = max(state.f_bavail * state.f_frsize - leave_bytes, 0)
+            try:
+                while wanted > 0:
+                    wanted -= os.write(file.fileno(), bytes(min(wanted, _MIB)))
+                while not leave_bytes:
+                    os.write(file.fileno(), bytes(512))
+            except OSError as error:
+                if error.errno != errno.ENOSPC:
+                    raise
 
     def free(self) -> None:
         """Give everything back."""
