@@ -12,6 +12,7 @@ import socket
 from collections.abc import Iterable
 from contextlib import ExitStack, suppress
 from datetime import datetime
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -70,22 +71,29 @@ class Daemon:
         Raises:
             LockgateError: The appliance cannot start; nothing was served.
         """
-        with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
-            portal = anyio.from_thread.BlockingPortal()
-            async with portal, anyio.create_task_group() as tasks:
-                listener = await anyio.to_thread.run_sync(self._open, portal)
-                server = control_server(self._interface().app())
-                tasks.start_soon(server.serve, [listener])
-                tasks.start_soon(anyio.to_thread.run_sync, self._arrivals.run)
-                tasks.start_soon(self._schedule)
-                tasks.start_soon(anyio.to_thread.run_sync, self._warm)
-                tasks.start_soon(self._retire)
-                tasks.start_soon(self._feed_watchdog)
-                self._notifier.ready(f"serving {len(self._site.routes)} routes")
-                self._say_ready()
-                await self._obey(signals)
-                await self._stop(server, tasks)
-        await anyio.to_thread.run_sync(self._stack.close)
+        try:
+            with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+                await self._serve(signals)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await anyio.to_thread.run_sync(self._stack.close)
+
+    async def _serve(self, signals: Any) -> None:
+        portal = anyio.from_thread.BlockingPortal()
+        async with portal, anyio.create_task_group() as tasks:
+            listener = await anyio.to_thread.run_sync(self._open, portal)
+            server = control_server(self._interface().app())
+            tasks.start_soon(server.serve, [listener])
+            # Abandoned when a task fails: the thread waits for arrivals, and they are durable already.
+            tasks.start_soon(partial(anyio.to_thread.run_sync, self._arrivals.run, abandon_on_cancel=True))
+            tasks.start_soon(self._schedule)
+            tasks.start_soon(partial(anyio.to_thread.run_sync, self._warm, abandon_on_cancel=True))
+            tasks.start_soon(self._retire)
+            tasks.start_soon(self._feed_watchdog)
+            self._notifier.ready(f"serving {len(self._site.routes)} routes")
+            self._say_ready()
+            await self._obey(signals)
+            await self._stop(server, tasks)
 
     @property
     def _site(self) -> Site:
@@ -117,6 +125,7 @@ class Daemon:
         recover(appliance)
         sweep_frozen(appliance)
         self._parts.engine.launch()
+        self._stack.callback(self._parts.engine.close, GRACE_SECONDS)
         start(appliance, self._parts.engine)
         self._arrivals = ArrivalQueue(appliance, wake)
         self._intake = DicomIntake(
@@ -133,7 +142,9 @@ class Daemon:
                 f"cannot listen for DICOM: {error.strerror}",
                 "another process has the port; see lockgate doctor",
             ) from error
-        return bind_control(appliance.folders.state)
+        self._stack.callback(self._intake.stop, GRACE_SECONDS / 2)
+        self._stack.callback(self._arrivals.close)
+        return self._stack.enter_context(bind_control(appliance.folders.state))
 
     def _set_wake(self) -> None:
         self._wake.set()
@@ -215,12 +226,16 @@ class Daemon:
         await anyio.to_thread.run_sync(self._intake.stop, GRACE_SECONDS / 2)
         self._arrivals.close()
         self._wake.set()
-        await anyio.to_thread.run_sync(self._parts.engine.close, GRACE_SECONDS)
-        self._parts.appliance.journal.append(Event(EventKind.SHUTDOWN))
+        await anyio.to_thread.run_sync(self._close_engine)
         server.should_exit = True
         await anyio.sleep(_LEAST_TICK_SECONDS)  # an answer that is being written may end
         tasks.cancel_scope.cancel()
-        self._site.control_socket.unlink(missing_ok=True)  # nobody answers there any more
+
+    def _close_engine(self) -> None:
+        """Let running steps end within the grace; then nobody works and nobody answers any more."""
+        self._parts.engine.close(GRACE_SECONDS)
+        self._parts.appliance.journal.append(Event(EventKind.SHUTDOWN))
+        self._site.control_socket.unlink(missing_ok=True)
 
     def _interface(self) -> ControlInterface:
         return ControlInterface(self._parts.appliance, self._status, self._reload)

@@ -63,13 +63,20 @@ def attest_exchange(appliance: Appliance, exchange_id: str) -> str:
         body = body_of(appliance, detail, destinations=destination_facts(detail))
         links = {edition: _closing_links(detail, edition) for edition in _EDITIONS}
         _issue(appliance, detail, Stage.CLOSED, body, links)
-        if detail.exchange.state is ExchangeState.DELIVERING:
-            close(appliance.custody, exchange_id, appliance.clock())
-        if detail.exchange.state is not ExchangeState.CLOSED:
-            _say_closed(appliance, detail)
+    # Left before it is closed: killed in between, the next start finds it delivering and leaves them again.
     for one in detail.deliveries:
         leave_receipts(appliance, one.destination, exchange_id)
+    with appliance.attesting:
+        _close(appliance, exchange_id)
     return "closed"
+
+
+def _close(appliance: Appliance, exchange_id: str) -> None:
+    detail = show_exchange(appliance.custody, exchange_id)
+    if detail.exchange.state is ExchangeState.DELIVERING:
+        close(appliance.custody, exchange_id, appliance.clock())
+    if detail.exchange.state is not ExchangeState.CLOSED:
+        _say_closed(appliance, detail)
 
 
 def leave_receipts(appliance: Appliance, destination: str, exchange_id: str) -> None:

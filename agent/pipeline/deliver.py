@@ -47,7 +47,7 @@ def send(appliance: Appliance, delivery_id: str, number: int) -> str:
     if ended.state in {DeliveryState.FORWARDED, DeliveryState.REJECTED}:
         return ended.state
     claim = claim_delivery(appliance.custody, delivery_id, number)
-    outgoing = tuple(_outgoing(appliance, one) for one in unconfirmed(appliance.custody, delivery_id))
+    outgoing = tuple(_outgoing(appliance, claim, one) for one in unconfirmed(appliance.custody, delivery_id))
     report = _send_all(appliance, claim, outgoing)
     if report.transport:
         note_transport(appliance.custody, claim, report.transport)
@@ -71,7 +71,7 @@ def _send_all(
     return destination.send(outgoing, on_outcome)
 
 
-def _outgoing(appliance: Appliance, frozen: FrozenInstance) -> OutgoingInstance:
+def _outgoing(appliance: Appliance, claim: DeliveryClaim, frozen: FrozenInstance) -> OutgoingInstance:
     """The file as it was frozen; its bytes are hashed again, because the folder is not trusted.
 
     Raises:
@@ -83,10 +83,17 @@ def _outgoing(appliance: Appliance, frozen: FrozenInstance) -> OutgoingInstance:
     except (OSError, InputError):
         found = ""
     if found != frozen.sha256:
+        log.error(
+            "frozen file damaged",
+            exchange_id=claim.exchange_id,
+            destination=claim.destination,
+            digest=frozen.sha256,
+            state="changed" if found else "missing",
+        )
         raise HeldError(
             ReasonCode.INTERNAL,
             "cannot send a frozen file: its bytes are not those that were proved",
-            hint="check the disk; the exchange is tried again from the spool after a restart",
+            hint="check the disk; bring the file back from a backup, or cancel the exchange and send it again",
         )
     return OutgoingInstance(
         path=path,
@@ -124,6 +131,7 @@ def _conclude(appliance: Appliance, claim: DeliveryClaim, report: DeliveryReport
     pause = backoff(appliance, claim)
     code = "incomplete" if report.reachable else "unreachable"
     reschedule(appliance.custody, claim, now + pause, code)
+    appliance.wake()  # the pause may be shorter than the schedule's own
     log.warning(
         "delivery postponed",
         exchange_id=claim.exchange_id,
@@ -172,6 +180,7 @@ def delivery_failed(appliance: Appliance, workflow_id: str) -> None:
     claim = claim_delivery(appliance.custody, delivery_id, found.attempts)
     pause = backoff(appliance, claim)
     reschedule(appliance.custody, claim, appliance.clock() + pause, ReasonCode.INTERNAL)
+    appliance.wake()
 
 
 def cancel_delivery(appliance: Appliance, waiting: DeliveryRecord) -> None:

@@ -4,6 +4,8 @@ Each step takes and returns ids and codes; what it learns goes into custody. A s
 crash and then finds what it did before.
 """
 
+import shutil
+
 import structlog
 
 from agent.custody.arrivals import conflicts, members
@@ -106,6 +108,9 @@ def failed(appliance: Appliance, workflow_id: str, failure: StepFailed) -> None:
     attempt = running_attempt(appliance.custody, exchange_id)
     if attempt is None or attempt.number != int(number):
         return
+    if _disk_is_full(appliance):
+        log.error("waiting for free disk space", exchange_id=exchange_id, step=failure.step)
+        return  # no attempt is lost: the schedule takes this one up again
     if attempt.number >= appliance.configuration.site.limits.attempts:
         code = (
             ReasonCode.POISON if failure.kind in {"WorkerCrashed", "WorkerTimeout"} else ReasonCode.INTERNAL
@@ -117,6 +122,12 @@ def failed(appliance: Appliance, workflow_id: str, failure: StepFailed) -> None:
             appliance.custody, exchange_id, attempt.token, f"failed: {failure.code}", appliance.clock()
         )
         appliance.wake()
+
+
+def _disk_is_full(appliance: Appliance) -> bool:
+    """Whether the state folder's disk has less left than intake leaves on the spool's."""
+    reserve = appliance.configuration.site.limits.spool_reserve_mib * 1024 * 1024
+    return shutil.disk_usage(appliance.folders.state).free < reserve
 
 
 def _route(appliance: Appliance, one: ExchangeRecord) -> EffectiveRoute | None:

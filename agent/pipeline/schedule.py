@@ -18,6 +18,7 @@ from agent.pipeline.appliance import Appliance
 from agent.pipeline.attest import attest_delivery, attest_exchange
 from agent.pipeline.settle import next_to_settle, reroute, settle_due
 from exchange.domain.codes import ReasonCode
+from exchange.domain.errors import LockgateError
 from exchange.domain.exchange import DeliveryState, ExchangeState
 
 log = structlog.get_logger()
@@ -37,6 +38,8 @@ def tick(appliance: Appliance, engine: Engine) -> datetime:
         engine.enqueue(
             DELIVER, f"{one.delivery_id}/{number}", (one.delivery_id, str(number)), DELIVERIES, again=True
         )
+    _take_up(appliance, engine)
+    _issue_owed(appliance)
     return _next_look(appliance)
 
 
@@ -60,16 +63,7 @@ def recover(appliance: Appliance) -> None:
 def start(appliance: Appliance, engine: Engine) -> None:
     """After the launch: enqueue running attempts afresh from custody, issue the receipts that are owed."""
     engine.stale()
-    left = unfinished(appliance.custody)
-    for exchange in left.exchanges:
-        if exchange.state is ExchangeState.PROCESSING:
-            number = str(exchange.attempt_count)
-            workflow_id = f"{exchange.exchange_id}/{number}"
-            engine.enqueue(PROCESS, workflow_id, (exchange.exchange_id, number), STUDIES, again=True)
-    for one in left.deliveries:
-        if one.state is DeliveryState.ACTIVE:
-            workflow_id = f"{one.delivery_id}/{one.attempts}"
-            engine.enqueue(DELIVER, workflow_id, (one.delivery_id, str(one.attempts)), DELIVERIES, again=True)
+    _take_up(appliance, engine)
     settle_owed(appliance)
 
 
@@ -83,6 +77,34 @@ def settle_owed(appliance: Appliance) -> None:
             attest_exchange(appliance, owed.exchange_id)
     for exchange in list_exchanges(appliance.custody, {ExchangeState.DELIVERING}, limit=10_000):
         attest_exchange(appliance, exchange.exchange_id)
+
+
+def _take_up(appliance: Appliance, engine: Engine) -> None:
+    """Enqueue what custody says is running; nothing happens where the engine is at it.
+
+    A workflow whose end could not be written (the disk was full) has ended without it; so it goes on.
+    """
+    left = unfinished(appliance.custody)
+    for exchange in left.exchanges:
+        if exchange.state is ExchangeState.PROCESSING:
+            number = str(exchange.attempt_count)
+            workflow_id = f"{exchange.exchange_id}/{number}"
+            engine.enqueue(PROCESS, workflow_id, (exchange.exchange_id, number), STUDIES, again=True)
+    for one in left.deliveries:
+        if one.state is DeliveryState.ACTIVE:
+            workflow_id = f"{one.delivery_id}/{one.attempts}"
+            engine.enqueue(DELIVER, workflow_id, (one.delivery_id, str(one.attempts)), DELIVERIES, again=True)
+
+
+def _issue_owed(appliance: Appliance) -> None:
+    """Issue what could not be issued in its turn; if its workflow is at it just now, one waits for the other."""
+    for owed in owed_receipts(appliance.custody):
+        try:
+            if owed.slot == "R2":
+                attest_delivery(appliance, delivery(appliance.custody, owed.delivery_id))
+            attest_exchange(appliance, owed.exchange_id)
+        except (LockgateError, OSError) as error:
+            log.error("receipt not issued yet", exchange_id=owed.exchange_id, error_type=type(error).__name__)
 
 
 def _enqueue_exchange(appliance: Appliance, engine: Engine, exchange: ExchangeRecord) -> None:

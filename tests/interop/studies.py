@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pydicom import Dataset, dcmread  # noqa: TID251 - tests build their input; the product uses dicomio
+from pydicom.encaps import encapsulate
 from pydicom.uid import generate_uid
 
 from tests.support.outgoing import example
@@ -15,7 +16,7 @@ title: Basic Profile, modified dates, clean descriptors; pixels are left alone
 options: ["113107", "113105"]
 rules: []
 """
-"""A profile for tests that are about something else than pixels: no model is run. Images are held by it."""
+"""A profile for tests that are about something else than pixels: no model is run."""
 
 
 @dataclass(frozen=True)
@@ -122,6 +123,15 @@ def small_study(folder: Path, name: str, count: int = 2) -> list[Instance]:
 def bare_study(folder: Path, name: str, count: int = 2) -> list[Instance]:
     """The same without pixels: with the profile `headers` nothing is to be read by a model."""
     return build(folder, name, [[example("MR_small.dcm")] * count], pixels=False)
+
+
+def undecodable_study(folder: Path, name: str) -> list[Instance]:
+    """One image in RLE whose segments are no RLE: no proof can be had of its pixels."""
+    made = build(folder, name, [[example("MR_small_RLE.dcm")]])
+    ds = dcmread(made[0].path)
+    ds.PixelData = encapsulate([b"\xff" * 512])
+    ds.save_as(made[0].path)
+    return made
 
 
 def paths(study: Sequence[Instance]) -> list[Path]:

@@ -9,7 +9,7 @@ import pytest
 from pydicom import dcmread  # noqa: TID251 - tests build their input; the product uses dicomio
 
 from tests.interop.sending import SUCCESS, store_files
-from tests.interop.studies import HEADERS_ONLY, bare_study, paths, small_study
+from tests.interop.studies import HEADERS_ONLY, bare_study, paths, undecodable_study
 from tests.support.appliance import Appliance, Site, folder_peer, outbound
 
 pytestmark = pytest.mark.timeout(120)
@@ -28,6 +28,10 @@ def box(folder: Path) -> Iterator[Appliance]:
             outbound("main", "MAIN", ["outgoing"], profile="headers"),
             outbound("both", "BOTH", ["outgoing"], profile="headers", also=["second"]),
             outbound("second", "SECOND", ["copy"], profile="headers"),
+            outbound("pixels", "PIXELS", ["outgoing"]),
+            outbound(
+                "ultrasound", "LOCKGATE", ["outgoing"], match={"called_ae": "LOCKGATE", "modality": "US"}
+            ),
         ],
     )
     with appliance:
@@ -122,34 +126,41 @@ def test_other_bytes_under_one_uid_are_both_kept_and_held(box: Appliance, folder
     assert box.status()["instances"] == files + 2
 
 
-def test_images_are_held_by_a_profile_that_does_not_look_at_them(box: Appliance, folder: Path) -> None:
-    """What is not examined is not proved; only a person with the role for it lets it pass."""
-    known, study = known_ids(box), small_study(folder / "study", "unexamined", 1)
-    assert store_files(box.port, "MAIN", paths(study)) == [SUCCESS]
+def test_what_cannot_be_proved_needs_the_role_privacy(box: Appliance, folder: Path) -> None:
+    known, study = known_ids(box), undecodable_study(folder / "study", "undecodable")
+    delivered = len(box.delivered())
+    assert store_files(box.port, "PIXELS", paths(study)) == [SUCCESS]
     (held,) = box.wait_for(lambda one: fresh(one, known, "held"), "the held exchange")
     detail = box.exchange(held["exchange_id"])
     (hold,) = detail["holds"]
-    assert (hold["code"], hold["path"]) == ("proof-text", "(7FE0,0010)")
-    assert (detail["deliveries"], detail["receipts"]) == ([], [])
-    by_jo = box.cli("holds", "release", hold["hold_id"], "--by", "jo", "--reason", "clinical-urgency")
-    assert by_jo.returncode != 0
-    by_sam = box.cli("holds", "release", hold["hold_id"], "--by", "sam", "--reason", "clinical-urgency")
+    assert hold["code"] == "undecodable-pixels"
+    assert (detail["deliveries"], detail["receipts"], len(box.delivered())) == ([], [], delivered)
+    decide = ("holds", "release", hold["hold_id"], "--reason", "clinical-urgency", "--by")
+    assert box.cli(*decide, "jo").returncode != 0
+    assert box.in_state("held")
+    by_sam = box.cli(*decide, "sam")
     assert by_sam.returncode == 0, by_sam.stderr
     (closed,) = box.wait_for(lambda one: fresh(one, known, "closed"), "the delivery")
-    assert box.exchange(closed["exchange_id"])["decisions"][0]["role"] == "privacy"
+    (decision,) = box.exchange(closed["exchange_id"])["decisions"]
+    assert (decision["kind"], decision["role"]) == ("release", "privacy")
+    assert len(box.delivered()) == delivered + 1
 
 
 def test_a_rejected_hold_sends_nothing_and_ends_in_one_receipt(box: Appliance, folder: Path) -> None:
-    known, study = known_ids(box), small_study(folder / "study", "rejected", 1)
+    known, study = known_ids(box), undecodable_study(folder / "study", "rejected")
     delivered = len(box.delivered())
-    assert store_files(box.port, "MAIN", paths(study)) == [SUCCESS]
+    assert store_files(box.port, "PIXELS", paths(study)) == [SUCCESS]
     (held,) = box.wait_for(lambda one: fresh(one, known, "held"), "the held exchange")
     (hold,) = box.exchange(held["exchange_id"])["holds"]
     done = box.cli("holds", "reject", hold["hold_id"], "--by", "jo", "--reason", "wrong-study")
     assert done.returncode == 0, done.stderr
     box.wait_for(lambda one: fresh(one, known, "rejected"), "the rejected exchange")
-    box.wait_for(lambda one: one.exchange(held["exchange_id"])["receipts"], "its receipt")
-    receipts = box.exchange(held["exchange_id"])["receipts"]
+
+    def both_editions(one: Appliance) -> list[dict[str, Any]]:
+        found = one.exchange(held["exchange_id"])["receipts"]
+        return list(found) if len(found) == 2 else []
+
+    receipts = box.wait_for(both_editions, "its receipt")
     assert {one["slot"] for one in receipts} == {"R3"}
     assert {one["edition"] for one in receipts} == {"partner", "site"}
     assert len(box.delivered()) == delivered

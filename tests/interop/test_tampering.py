@@ -56,7 +56,10 @@ class Delivery:
 
 @pytest.fixture(scope="module")
 def delivered(folder: Path) -> Delivery:
-    """One study of two images through the default profile; the appliance is down again when this returns."""
+    """One study of two images through the default profile.
+
+    The appliance is killed as soon as it calls the exchange closed: all receipts must lie there by then.
+    """
     with Appliance(folder / "site") as box:
         study = small_study(folder / "made", "tampering")
         assert store_files(box.port, "OUTGOING", paths(study)) == [SUCCESS] * 2
