@@ -73,6 +73,7 @@ ALLOWED_KEYS = frozenset(
         "provider",
         "model",
         "error_type",
+        "exit_code",
         "evidence",
         "signal",
         "free_bytes",

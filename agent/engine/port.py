@@ -7,6 +7,7 @@ only: Conductor, auto-upgrade and sharding are proprietary and never configured;
 
 import os
 import threading
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -34,6 +35,7 @@ WORKFLOW_SCHEMA = 1
 _ENDED = ("SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
 _ACTIVE = ("PENDING", "ENQUEUED", "DELAYED")
 _POLL_SECONDS = 0.2
+_STRANDED_SECONDS = 5.0  # DBOS writes the end of a workflow at once, or (disk full) not at all
 _MANY = 10_000
 
 
@@ -92,6 +94,7 @@ class Engine:
         self._entries: dict[str, Callable[..., str]] = {}
         self._dbos: type[DBOS] | None = None
         self._closing = threading.Event()
+        self._ended: dict[str, float] = {}
 
     def register(self, name: str, workflow: Workflow, on_failure: OnFailure | None = None) -> None:
         """Make a workflow known, before `launch`.
@@ -148,8 +151,8 @@ class Engine:
             workflow_id: `exchange/attempt` or `delivery/attempt`.
             ids: Its arguments: ids, counts, digests.
             queue: One of the settings' queues.
-            again: If a workflow of this id has *ended*, forget it and run it anew; for start-up, when custody
-                says that the work is not done.
+            again: If a workflow of this id has *ended*, forget it and run it anew, because custody says that
+                the work is not done. One whose end DBOS could not write has ended, too.
 
         Returns:
             True when it was enqueued by this call (a race between two callers may tell both so).
@@ -161,7 +164,10 @@ class Engine:
         if name not in self._entries or queue not in self._settings.queues:
             raise ValueError("cannot enqueue: this workflow or queue is not registered")
         state = self.state(plain(workflow_id))
-        if again and state in {WorkflowState.DONE, WorkflowState.FAILED, WorkflowState.CANCELLED}:
+        if again and state is WorkflowState.RUNNING and self._is_stranded(workflow_id):
+            dbos.cancel_workflow(workflow_id)
+            dbos.delete_workflow(workflow_id)
+        elif again and state in {WorkflowState.DONE, WorkflowState.FAILED, WorkflowState.CANCELLED}:
             dbos.delete_workflow(workflow_id)
         elif state is not WorkflowState.ABSENT:
             return False
@@ -170,6 +176,11 @@ class Engine:
         with SetWorkflowID(workflow_id):
             dbos.enqueue_workflow(queue, self._entries[name], *[plain(one) for one in ids])
         return True
+
+    def _is_stranded(self, workflow_id: str) -> bool:
+        """Whether it has ended in this process, and the database still says that it runs."""
+        ended_at = self._ended.get(workflow_id)
+        return ended_at is not None and time.monotonic() - ended_at > _STRANDED_SECONDS
 
     def state(self, workflow_id: str) -> WorkflowState:
         """What the engine knows of a workflow."""
@@ -277,21 +288,35 @@ class Engine:
         workflow, on_failure = self._workflows[name]
 
         def entry(*ids: str) -> str:
-            steps = _Steps(str(DBOS.workflow_id), DBOS, self._closing)
+            workflow_id = str(DBOS.workflow_id)
+            self._ended.pop(workflow_id, None)
             try:
-                return plain(workflow(steps, *ids))
-            except StepFailed as failure:
-                return _failed(steps, failure, on_failure)
-            except Exception as error:  # noqa: BLE001 - the boundary: one workflow; its text must not be kept
-                kind, at = type(error).__name__, place_of(error)
-                _log.error("workflow failed", workflow=steps.workflow_id, error=kind, at=at)
-                internal = StepFailed("workflow", str(ReasonCode.INTERNAL), kind)
-                return _failed(steps, internal, on_failure)
+                return _run(_Steps(workflow_id, DBOS, self._closing), workflow, on_failure, ids)
+            finally:
+                self._note_end(workflow_id)
 
         # Recoveries are counted in custody, where a poison study is held; DBOS's own limit would strand it.
         decorate: Any = DBOS.workflow(name=name, max_recovery_attempts=None)
         registered: Callable[..., str] = decorate(entry)
         return registered
+
+    def _note_end(self, workflow_id: str) -> None:
+        while len(self._ended) > _MANY:
+            self._ended.pop(next(iter(self._ended)), None)
+        self._ended[workflow_id] = time.monotonic()
+
+
+def _run(steps: "_Steps", workflow: Workflow, on_failure: OnFailure | None, ids: tuple[str, ...]) -> str:
+    """The workflow, with every failure made an outcome."""
+    try:
+        return plain(workflow(steps, *ids))
+    except StepFailed as failure:
+        return _failed(steps, failure, on_failure)
+    except Exception as error:  # noqa: BLE001 - the boundary: one workflow; its text must not be kept
+        kind, at = type(error).__name__, place_of(error)
+        _log.error("workflow failed", workflow=steps.workflow_id, error=kind, at=at)
+        internal = StepFailed("workflow", str(ReasonCode.INTERNAL), kind)
+        return _failed(steps, internal, on_failure)
 
 
 class _Steps:

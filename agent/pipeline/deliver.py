@@ -93,7 +93,7 @@ def _outgoing(appliance: Appliance, claim: DeliveryClaim, frozen: FrozenInstance
         raise HeldError(
             ReasonCode.INTERNAL,
             "cannot send a frozen file: its bytes are not those that were proved",
-            hint="check the disk; bring the file back from a backup, or cancel the exchange and send it again",
+            hint="check the disk; bring the file back from a backup, or cancel the exchange and send anew",
         )
     return OutgoingInstance(
         path=path,

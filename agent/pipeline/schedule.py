@@ -97,7 +97,7 @@ def _take_up(appliance: Appliance, engine: Engine) -> None:
 
 
 def _issue_owed(appliance: Appliance) -> None:
-    """Issue what could not be issued in its turn; if its workflow is at it just now, one waits for the other."""
+    """Issue what could not be issued in its turn; harmless where its workflow is at it just now."""
     for owed in owed_receipts(appliance.custody):
         try:
             if owed.slot == "R2":

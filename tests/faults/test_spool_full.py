@@ -92,32 +92,43 @@ def test_a_full_spool_answers_out_of_resources_and_recovers() -> None:
         assert len(box.delivered()) == 4
 
 
+MOMENTS = ("open", "processing", "delivering")
+
+
 def test_a_full_disk_under_everything_is_survived() -> None:
     """State, database, journal and receipts on the full disk as well: the daemon waits and goes on."""
     with short_folder() as folder, small_disk(folder / "disk") as disk:
-        box = Appliance(folder / "site", limits={"spool_reserve_mib": 2, "attempts": 20})
+        box = Appliance(folder / "site", limits={"spool_reserve_mib": 2})
         box.make_site()
         box.edit(lambda site: site.update(state=str(disk / "state")))
         box.state = disk / "state"
-        filler = Filler(disk)
         with box:
-            assert set(send(box.port, "OUTGOING", make_study(1)).values()) == {0x0000}
-            box.wait_closed(1)
-            # Accepted, and the disk is full before anything else can be done with it.
-            assert set(send(box.port, "OUTGOING", make_study(2)).values()) == {0x0000}
-            filler.fill()
-            assert is_out_of_resources(set(send(box.port, "OUTGOING", make_study(3)).values()))
-            offset = box.log_file.stat().st_size
-
-            def complained(one: Appliance) -> bool:
-                return any(each["level"] in {"error", "warning"} for each in one.log_lines(offset))
-
-            box.wait_for(complained, "complaint about the disk")
-            assert box.status()["pid"] == box.pid
-
-            filler.free()
-            box.wait_closed(2)
-            assert set(send(box.port, "OUTGOING", make_study(3)).values()) == {0x0000}
-            for exchange in box.wait_closed(3):
+            for number, moment in enumerate(MOMENTS, start=1):
+                fill_for_a_while(box, Filler(disk), number, moment)
+            for exchange in box.wait_closed(len(MOMENTS)):
                 check_receipts(box, exchange["exchange_id"])
-        assert len(box.delivered()) == 6
+        assert len(box.delivered()) == 2 * len(MOMENTS)
+
+
+def fill_for_a_while(box: Appliance, filler: Filler, number: int, moment: str) -> None:
+    """Fill the disk once a study has reached a state, see the complaint, free the disk, see the end."""
+    offset = box.log_file.stat().st_size
+    assert set(send(box.port, "OUTGOING", make_study(number)).values()) == {0x0000}
+    box.wait_for(lambda one: newest(one, number) in {moment, "closed"}, f"study that is {moment}")
+    filler.fill()
+    assert is_out_of_resources(set(send(box.port, "OUTGOING", make_study(100 + number)).values()))
+
+    def complained_or_done(one: Appliance) -> bool:
+        lines = one.log_lines(offset)
+        return newest(one, number) == "closed" or any(one["level"] == "error" for one in lines[1:])
+
+    box.wait_for(complained_or_done, "complaint about the disk")
+    assert box.status()["pid"] == box.pid
+    filler.free()
+    box.wait_for(lambda one: newest(one, number) == "closed", "end of the study")
+
+
+def newest(box: Appliance, count: int) -> str:
+    """The state of the newest exchange, once there are so many."""
+    found = box.exchanges()
+    return str(found[0]["state"]) if len(found) == count else ""

@@ -25,8 +25,8 @@ from tests.interop.studies import (
     mentions,
     paths,
     small_study,
-    undecodable_study,
     uid_of,
+    undecodable_study,
 )
 from tests.support.appliance import Appliance, lockgate
 from tests.support.outgoing import example
@@ -83,6 +83,13 @@ def headers(folder: Path) -> Path:
     path = folder / "headers.yaml"
     path.write_text(HEADERS_ONLY)
     return path
+
+
+def plain(schema: Any) -> Any:
+    """The schema without `default`, which says nothing about what is written."""
+    if isinstance(schema, dict):
+        return {key: plain(value) for key, value in schema.items() if key != "default"}
+    return [plain(one) for one in schema] if isinstance(schema, list) else schema
 
 
 def without_meta(source: Path, target: Path) -> None:
@@ -165,7 +172,7 @@ def test_one_entry_for_each_file_and_none_for_links(mixed: Run) -> None:
 
 def test_the_report_is_as_published(mixed: Run) -> None:
     report = mixed.report
-    assert conforms(report, SCHEMA) == ""
+    assert conforms(report, plain(SCHEMA)) == ""
     assert report.keys() == KEYS
     assert (report["schema"], report["profile"], report["key"]) == ("lockgate.clean/1", "default", "file")
     for one in report["files"]:

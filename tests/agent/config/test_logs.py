@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+from collections.abc import Iterator
 
 import pytest
 import structlog
@@ -13,10 +14,16 @@ NAME = "Quillfeather^Ottoline"
 
 
 @pytest.fixture
-def lines() -> io.StringIO:
+def lines() -> Iterator[io.StringIO]:
+    """Configured logs into a buffer; everything is put back afterwards."""
+    root = logging.getLogger()  # noqa: TID251
+    handlers, level = root.handlers[:], root.level
     stream = io.StringIO()
     configure_logs(stream)
-    return stream
+    yield stream
+    structlog.reset_defaults()
+    root.handlers[:] = handlers
+    root.setLevel(level)
 
 
 def last(stream: io.StringIO) -> dict[str, object]:
@@ -47,6 +54,6 @@ def test_exception_texts_are_withheld_but_their_places_kept(lines: io.StringIO) 
 
 
 def test_library_messages_keep_their_place_only(lines: io.StringIO) -> None:
-    logging.getLogger("pynetdicom.service").warning("stored %s", NAME)  # noqa: TID251
+    logging.getLogger("library.service").warning("stored %s", NAME)  # noqa: TID251
     assert NAME not in lines.getvalue()
-    assert last(lines)["logger"] == "pynetdicom.service"
+    assert last(lines)["logger"] == "library.service"
