@@ -36,6 +36,7 @@ VERBS = {
     "exchanges": "List, show, retry and cancel exchanges.",
     "holds": "List, show, release and reject holds.",
     "doctor": "Check this box and its peers.",
+    "models": "List and fetch the model files that read pixels.",
 }
 
 EPILOG = """\b

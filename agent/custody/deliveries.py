@@ -14,6 +14,7 @@ from agent.custody.database import Database
 from agent.custody.holds import decision_rows, require_token
 from agent.custody.records import DeliveryClaim, DeliveryRecord, Effect, ExchangeRecord, FrozenInstance
 from agent.custody.rows import columns, end_attempt, exchange_row, insert_new, move, record
+from exchange.domain.codes import UNPROVED_CODES
 from exchange.domain.delivery import InstanceOutcome, InstanceState
 from exchange.domain.errors import CustodyError
 from exchange.domain.exchange import DecisionKind, DeliveryState, Direction, ExchangeState
@@ -270,7 +271,8 @@ def _may_leave(connection: Connection, exchange: ExchangeRecord) -> tuple[Frozen
         )
     proved = all(one.proved for one in instances)
     released = any(
-        one.kind is DecisionKind.RELEASE for one in decision_rows(connection, exchange.exchange_id)
+        one.kind is DecisionKind.RELEASE and one.code in UNPROVED_CODES
+        for one in decision_rows(connection, exchange.exchange_id)
     )
     if exchange.direction is Direction.OUTBOUND and not (proved or released):
         raise CustodyError(

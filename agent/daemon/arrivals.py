@@ -1,9 +1,9 @@
 """From the intake's threads to custody: arrivals are gathered and recorded in groups, and never forgotten."""
 
 import queue
-import time
 from collections.abc import Callable, Sequence
 from itertools import islice
+from threading import Event
 
 import structlog
 
@@ -29,7 +29,7 @@ class ArrivalQueue:
         self._appliance = appliance
         self._wake = wake
         self._waiting: queue.SimpleQueue[SpooledInstance] = queue.SimpleQueue()
-        self._closed = False
+        self._closed = Event()
 
     def put(self, instance: SpooledInstance) -> None:
         """Take one arrival from an intake thread; never blocks."""
@@ -37,7 +37,7 @@ class ArrivalQueue:
 
     def close(self) -> None:
         """Let `run` end once the queue is empty."""
-        self._closed = True
+        self._closed.set()
 
     def run(self) -> None:
         """Record arrivals in groups until closed; runs in a thread of its own.
@@ -46,9 +46,8 @@ class ArrivalQueue:
         """
         while group := self._group():
             while not self._record(group):
-                if self._closed:
+                if self._closed.wait(_AGAIN_SECONDS):
                     return  # start-up will find them in the spool
-                time.sleep(_AGAIN_SECONDS)
 
     def _group(self) -> list[SpooledInstance]:
         group: list[SpooledInstance] = []
@@ -56,7 +55,7 @@ class ArrivalQueue:
             try:
                 group.append(self._waiting.get(timeout=_WAIT_SECONDS))
             except queue.Empty:
-                if self._closed:
+                if self._closed.is_set():
                     return []
         while len(group) < _GROUP and not self._waiting.empty():
             group.append(self._waiting.get())

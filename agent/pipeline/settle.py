@@ -52,7 +52,7 @@ def _connection(exchange: ExchangeRecord) -> ConnectionFacts:
 def _settle_one(appliance: Appliance, exchange: ExchangeRecord) -> tuple[ExchangeRecord, ...]:
     evidence = {
         "rule": "quiet-timer",
-        "quietSeconds": int(_quiet(appliance, exchange).total_seconds()),
+        "quietSeconds": _quiet(appliance, exchange).total_seconds(),
         "expected": "unknown",
     }
     decisions = _decide(appliance, exchange)

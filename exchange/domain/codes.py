@@ -33,3 +33,15 @@ class ReasonCode(StrEnum):
     QUALITY = "quality"
     DELIVERY = "delivery"
     POISON = "poison"
+
+
+UNPROVED_CODES = frozenset(
+    {
+        ReasonCode.PROOF_IDENTIFIER,
+        ReasonCode.PROOF_TEXT,
+        ReasonCode.PROOF_IOD,
+        ReasonCode.UNDECODABLE_PIXELS,
+        ReasonCode.VIDEO,
+    }
+)
+"""Holds whose release lets bytes leave that were not proved; no other release does."""

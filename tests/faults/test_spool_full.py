@@ -3,7 +3,7 @@
 import errno
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -92,10 +92,12 @@ def test_a_full_spool_answers_out_of_resources_and_recovers() -> None:
         assert len(box.delivered()) == 4
 
 
-MOMENTS = ("open", "processing", "delivering")
-
-
-def test_a_full_disk_under_everything_is_survived() -> None:
+@pytest.mark.parametrize(
+    "moments",
+    [("processing",), pytest.param(("open", "processing", "delivering") * 2, marks=pytest.mark.slow)],
+)
+@pytest.mark.timeout(300)
+def test_a_full_disk_under_everything_is_survived(moments: Sequence[str]) -> None:
     """State, database, journal and receipts on the full disk as well: the daemon waits and goes on."""
     with short_folder() as folder, small_disk(folder / "disk") as disk:
         box = Appliance(folder / "site", limits={"spool_reserve_mib": 2})
@@ -103,11 +105,11 @@ def test_a_full_disk_under_everything_is_survived() -> None:
         box.edit(lambda site: site.update(state=str(disk / "state")))
         box.state = disk / "state"
         with box:
-            for number, moment in enumerate(MOMENTS, start=1):
+            for number, moment in enumerate(moments, start=1):
                 fill_for_a_while(box, Filler(disk), number, moment)
-            for exchange in box.wait_closed(len(MOMENTS)):
+            for exchange in box.wait_closed(len(moments)):
                 check_receipts(box, exchange["exchange_id"])
-        assert len(box.delivered()) == 2 * len(MOMENTS)
+        assert len(box.delivered()) == 2 * len(moments)
 
 
 def fill_for_a_while(box: Appliance, filler: Filler, number: int, moment: str) -> None:

