@@ -56,12 +56,7 @@ def clean(
 
     configure_logs(level="error")
     if config is not None and key is not None:
-        raise typer.BadParameter("give -c or --key, not both")
-    for asked in (report, preview):
-        if asked is not None and target.resolve() in asked.resolve().parents:
-            raise typer.BadParameter(
-                "OUT is what leaves: put report and preview elsewhere, they may show PHI"
-            )
+        raise typer.BadParameter("report and preview may show PHI: put them outside OUT, which leaves")
     keys, folder, issuer = _keys(config, key)
     job = CleanJob(source, target, load_profile(profile, folder), keys, domain, issuer, _progress)
     slots = jobs or max(1, len(os.sched_getaffinity(0)))

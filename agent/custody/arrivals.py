@@ -10,7 +10,7 @@ from sqlalchemy.engine import Connection
 
 from agent.custody import schema
 from agent.custody.database import Database
-from agent.custody.records import Conflict, ExchangeRecord, IndexedArrival, Member
+from agent.custody.records import Conflict, IndexedArrival, Member
 from agent.custody.rows import columns, exchange_row, insert_new, record
 from exchange.domain.exchange import ExchangeState
 from exchange.domain.instance import Arrival
@@ -108,23 +108,6 @@ def conflicts(database: Database, exchange_id: str) -> tuple[Conflict, ...]:
             if uid in mine:
                 seen.setdefault(uid, {})[identity] = None
         return tuple(Conflict(uid, tuple(ids)) for uid, ids in sorted(seen.items()) if len(ids) > 1)
-
-    return database.read(work)
-
-
-def resend_of(database: Database, exchange_id: str) -> ExchangeRecord | None:
-    """The exchange that this one repeats: the one it follows, if that has every instance of this one.
-
-    The caller compares `instance_count` to tell a complete re-send from a part of one.
-    """
-
-    def work(connection: Connection) -> ExchangeRecord | None:
-        exchange = exchange_row(connection, exchange_id)
-        if exchange.follows is None:
-            return None
-        earlier = {one.identity for one in members_of(connection, exchange.follows)}
-        mine = {one.identity for one in members_of(connection, exchange_id)}
-        return exchange_row(connection, exchange.follows) if mine <= earlier else None
 
     return database.read(work)
 

@@ -161,35 +161,6 @@ def accept_frozen(
     return database.write(work)
 
 
-def adopt_frozen(
-    database: Database, exchange_id: str, token: str, source_exchange_id: str
-) -> tuple[FrozenInstance, ...]:
-    """Take over the frozen bytes of the exchange that this one re-sends, so that a partner gets the same.
-
-    Raises:
-        CustodyError: The attempt is over, the source has no frozen bytes for a member, or its pseudonym
-            domain or profile is another.
-    """
-
-    def plan(connection: Connection) -> Cleaned:
-        exchange = exchange_row(connection, exchange_id)
-        source = exchange_row(connection, source_exchange_id)
-        if (source.pseudonym_domain, source.profile_id) != (exchange.pseudonym_domain, exchange.profile_id):
-            raise CustodyError(f"cannot re-send exchange {source_exchange_id}: it was cleaned differently")
-        table = schema.members
-        wanted = set(
-            connection.execute(
-                sa.select(table.c.identity).where(table.c.exchange_id == exchange_id)
-            ).scalars()
-        )
-        rows = tuple(one for one in frozen_rows(connection, source) if one.identity in wanted)
-        if {one.identity for one in rows} != wanted:
-            raise CustodyError(f"cannot re-send exchange {source_exchange_id}: not all of it was frozen")
-        return Cleaned(rows, source.study_uid_sent, source.counts)
-
-    return accept_frozen(database, exchange_id, token, database.read(plan))
-
-
 def frozen_of(database: Database, exchange_id: str) -> tuple[FrozenInstance, ...]:
     """The frozen instances of the exchange's current revision, by SOP Instance UID; empty before."""
     return database.read(lambda c: frozen_rows(c, exchange_row(c, exchange_id)))

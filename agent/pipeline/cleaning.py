@@ -81,7 +81,7 @@ def gather(results: Sequence[CleanResult], profile: Profile, revision: int) -> F
         rows=tuple(_row(identity, one) for identity, one in cleaned),
         sources={identity: one.path for identity, one in cleaned},
         study_uid_sent=instances[0].study_instance_uid if instances else "",
-        counts=_counts(instances, results, profile, len(uid_map)),
+        counts=_counts(instances, results, profile),
         findings=tuple(dict.fromkeys(found for one in instances for found in one.findings)),
         entries=tuple(_entries(instances, uid_map, revision)),
     )
@@ -135,7 +135,7 @@ def box_rows(one: CleanedInstance) -> list[dict[str, Any]]:
 
 
 def _counts(
-    instances: Sequence[CleanedInstance], results: Sequence[CleanResult], profile: Profile, uids: int
+    instances: Sequence[CleanedInstance], results: Sequence[CleanResult], profile: Profile
 ) -> dict[str, Any]:
     actions: Counter[str] = Counter()
     for one in instances:
@@ -146,7 +146,7 @@ def _counts(
     return {
         "actions": dict(actions),
         "methodCodes": codes,
-        "uidsMapped": uids,
+        "uidsMapped": actions["uids"],
         "profileSha256": profile.sha256,
         "tableEdition": edition(),
         "pixels": "not examined" if states & {"not examined", "released"} else "examined",

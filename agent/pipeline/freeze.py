@@ -2,20 +2,19 @@
 
 import os
 import shutil
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from agent.custody.arrivals import resend_of
-from agent.custody.attempts import Cleaned, accept_frozen, adopt_frozen, check_token, frozen_of
+from agent.custody.attempts import Cleaned, accept_frozen, check_token
 from agent.custody.listings import exchange
-from agent.custody.records import Attempt, ExchangeRecord, FrozenInstance
+from agent.custody.records import Attempt, FrozenInstance
 from agent.pipeline.appliance import Appliance
 from agent.pipeline.study import Study
 from exchange.crosswalk.rows import Entry
 from exchange.dicomio.rewrap import rewrap
-from exchange.domain.errors import CustodyError
 from exchange.domain.findings import Finding
 from exchange.durable import fsync_folder, make_folder
 from exchange.journal.events import Event, EventKind
@@ -39,9 +38,37 @@ class Frozen:
     findings: tuple[Finding, ...] = ()
     entries: tuple[Entry, ...] = field(default=(), repr=False)
 
+    def with_earlier(self, rows: Mapping[str, FrozenInstance], counts: Mapping[str, Any]) -> "Frozen":
+        """These and the rows that earlier exchanges froze; totals tell of all of them."""
+        if not rows:
+            return self
+        totals = merged(self.counts, counts) if self.rows else dict(counts)
+        actions: Counter[str] = Counter()
+        for row in (*self.rows, *rows.values()):
+            actions.update(row.actions)
+        study = self.study_uid_sent or next(iter(rows.values())).study_instance_uid
+        return replace(
+            self,
+            rows=(*self.rows, *rows.values()),
+            study_uid_sent=study,
+            counts={**totals, "actions": dict(actions), "uidsMapped": actions["uids"]} if totals else {},
+        )
+
     def with_findings(self, findings: tuple[Finding, ...]) -> "Frozen":
         """These with the findings of the screen stage before their own."""
         return replace(self, findings=tuple(dict.fromkeys((*findings, *self.findings))))
+
+
+def merged(new: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
+    """Totals of instances cleaned now and before: what holds for both, and `not shown` where they differ."""
+    both = dict(new)
+    for key in ("knownIdentifiers", "textDetection", "canary", "profileSha256", "tableEdition"):
+        if before.get(key) != new.get(key):
+            both[key] = "not shown"
+    both["methodCodes"] = sorted({*new.get("methodCodes", ()), *before.get("methodCodes", ())})
+    if "not examined" in (new.get("pixels"), before.get("pixels")):
+        both["pixels"] = "not examined"
+    return both
 
 
 def scratch_folder(appliance: Appliance, attempt: Attempt) -> Path:
@@ -61,7 +88,7 @@ def accept(appliance: Appliance, attempt: Attempt, frozen: Frozen) -> None:
         CustodyError: The attempt is over, or other bytes were accepted before.
     """
     check_token(appliance.custody, attempt.exchange_id, attempt.token)
-    rows = tuple(_freeze(appliance, row, frozen.sources[row.identity]) for row in frozen.rows)
+    rows = tuple(_freeze(appliance, row, frozen.sources.get(row.identity)) for row in frozen.rows)
     for folder in {appliance.folders.frozen / Path(row.path).parent for row in rows}:
         fsync_folder(folder)
     domain = exchange(appliance.custody, attempt.exchange_id).pseudonym_domain
@@ -71,25 +98,6 @@ def accept(appliance: Appliance, attempt: Attempt, frozen: Frozen) -> None:
     accept_frozen(appliance.custody, attempt.exchange_id, attempt.token, cleaned)
     appliance.journal.append(_event(attempt, frozen))
     shutil.rmtree(appliance.folders.scratch / attempt.exchange_id, ignore_errors=True)
-
-
-def adopt(appliance: Appliance, attempt: Attempt, exchange: ExchangeRecord) -> bool:
-    """A complete re-send of an exchange that was frozen: the same bytes leave again, under new receipts.
-
-    Returns:
-        False when it is no re-send, or what was frozen cannot be used any more; then it is cleaned.
-    """
-    source = resend_of(appliance.custody, exchange.exchange_id)
-    if source is None or source.instance_count != exchange.instance_count or source.route != exchange.route:
-        return False
-    rows = frozen_of(appliance.custody, source.exchange_id)
-    if not rows or not all(row.proved and (appliance.folders.frozen / row.path).is_file() for row in rows):
-        return False
-    try:
-        adopt_frozen(appliance.custody, exchange.exchange_id, attempt.token, source.exchange_id)
-    except CustodyError:
-        return False  # cleaned under another profile or domain then
-    return True
 
 
 def retain_study(
@@ -120,7 +128,9 @@ def retain_study(
     return Frozen(tuple(rows), sources, study.exchange.study_instance_uid, findings=findings)
 
 
-def _freeze(appliance: Appliance, row: FrozenInstance, source: Path) -> FrozenInstance:
+def _freeze(appliance: Appliance, row: FrozenInstance, source: Path | None) -> FrozenInstance:
+    if source is None:
+        return row  # frozen by an earlier exchange
     relative = Path(row.sha256[:2]) / f"{row.sha256}.dcm"
     target = appliance.folders.frozen / relative
     make_folder(target.parent)

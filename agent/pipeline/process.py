@@ -18,7 +18,8 @@ from agent.engine.steps import StepFailed, StepRunner
 from agent.pipeline.appliance import Appliance
 from agent.pipeline.attest import attest_first
 from agent.pipeline.cleaning import clean_study
-from agent.pipeline.freeze import accept, adopt, retain_study
+from agent.pipeline.earlier import Earlier, frozen_before
+from agent.pipeline.freeze import Frozen, accept, retain_study
 from agent.pipeline.study import index_study
 from agent.policy.routes import EffectiveRoute
 from exchange.domain.codes import ReasonCode
@@ -59,7 +60,14 @@ def clean(appliance: Appliance, exchange_id: str, number: int) -> str:
     chosen, reasons = _choose(appliance, one, route, released)
     if reasons:
         return _hold(appliance, attempt, reasons)
-    if adopt(appliance, attempt, one):
+    earlier = frozen_before(appliance, one)
+    if _others_have_left(chosen, earlier):
+        detail = "other bytes have left under the same SOP Instance UID; a new revision is not available"
+        return _hold(appliance, attempt, [HoldReason(ReasonCode.POLICY, "screen", detail=detail)])
+    kept = earlier.usable(appliance, frozenset(member.identity for member in chosen))
+    chosen = tuple(member for member in chosen if member.identity not in kept)
+    if not chosen:
+        accept(appliance, attempt, Frozen().with_earlier(kept, earlier.counts))
         return FROZEN
     study = index_study(appliance, one, chosen)
     findings = screen_study(study.summaries)
@@ -67,12 +75,13 @@ def clean(appliance: Appliance, exchange_id: str, number: int) -> str:
     if reasons:
         return _hold(appliance, attempt, reasons, findings)
     if route.profile is None:
-        accept(appliance, attempt, retain_study(appliance, attempt, study, findings))
+        retained = retain_study(appliance, attempt, study, findings)
+        accept(appliance, attempt, retained.with_earlier(kept, {}))
         return FROZEN
     cleaned, reasons = clean_study(appliance, attempt, route, study, released)
     if reasons:
         return _hold(appliance, attempt, reasons, findings)
-    accept(appliance, attempt, cleaned.with_findings(findings))
+    accept(appliance, attempt, cleaned.with_findings(findings).with_earlier(kept, earlier.counts))
     return FROZEN
 
 
@@ -168,6 +177,12 @@ def _choose(
         if member.unreadable_code
     ]
     return tuple(member for member in found if member.identity not in superseded), reasons
+
+
+def _others_have_left(chosen: tuple[Member, ...], earlier: Earlier) -> bool:
+    """Whether an earlier exchange froze other bytes of one of these SOP instances."""
+    mine = {member.sop_instance_uid: member.identity for member in chosen}
+    return any(mine.get(uid, identity) != identity for identity, uid in earlier.originals.items())
 
 
 def _blocked(

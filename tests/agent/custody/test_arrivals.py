@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from agent.custody.arrivals import conflicts, members, record_arrivals, resend_of, unindexed
+from agent.custody.arrivals import conflicts, members, record_arrivals, unindexed
 from agent.custody.closing import deletable, mark_deleted, retire
 from agent.custody.database import Database
 from agent.custody.listings import counts, exchange, list_exchanges
@@ -88,17 +88,6 @@ def test_a_late_instance_may_conflict_with_what_has_left(world: World) -> None:
     world.settled("a", uid="1.2.3.1.7")
     late = world.arrive("c", uid="1.2.3.1.7")
     assert len(conflicts(world.database, late)) == 1
-
-
-def test_a_complete_resend_is_recognised(world: World) -> None:
-    first = world.settled("a", "b")
-    again = world.arrive("a", "b")
-    found = resend_of(world.database, again)
-    assert found is not None
-    assert (found.exchange_id, found.instance_count) == (first.exchange_id, 2)
-    world.arrive("c")
-    assert resend_of(world.database, again) is None
-    assert resend_of(world.database, first.exchange_id) is None
 
 
 def test_the_quiet_timer_counts_from_the_last_arrival(world: World) -> None:

@@ -13,7 +13,7 @@ from agent.custody.records import HoldReason
 from exchange.domain.errors import CustodyError
 from exchange.domain.exchange import DecisionKind, ExchangeState, HoldState
 from exchange.domain.findings import Finding, Severity
-from tests.agent.custody.world import START, World, decision, digest, route
+from tests.agent.custody.world import START, World, decision, digest
 
 
 def test_an_attempt_is_begun_once_and_found_again(world: World) -> None:
@@ -130,23 +130,6 @@ def test_findings_are_kept_with_the_bytes(world: World) -> None:
     for _ in range(2):
         attempts.accept_frozen(world.database, attempt.exchange_id, attempt.token, cleaned)
     assert show_exchange(world.database, attempt.exchange_id).findings == seen
-
-
-def test_a_resend_takes_over_the_frozen_bytes(world: World) -> None:
-    done = world.closed("a", "b")
-    attempt = world.begin(world.settled("a", "b").exchange_id)
-    rows = attempts.adopt_frozen(world.database, attempt.exchange_id, attempt.token, done)
-    assert rows == attempts.frozen_of(world.database, done)
-
-
-def test_a_resend_on_another_route_does_not(world: World) -> None:
-    done = world.closed("a")
-    attempt = world.begin(world.settled("a", routes=(route("registry"),)).exchange_id)
-    with pytest.raises(CustodyError, match="cleaned differently"):
-        attempts.adopt_frozen(world.database, attempt.exchange_id, attempt.token, done)
-    attempt = world.begin(world.settled("a", "b").exchange_id)
-    with pytest.raises(CustodyError, match="not all"):
-        attempts.adopt_frozen(world.database, attempt.exchange_id, attempt.token, done)
 
 
 def test_a_hold_ends_the_attempt_and_a_release_allows_the_next(world: World) -> None:

@@ -77,6 +77,37 @@ def test_a_late_instance_follows_under_the_same_study(house: House) -> None:
     assert len(house.delivered()) == 2
 
 
+def test_what_has_left_leaves_again_as_the_same_bytes_whatever_a_late_instance_brings(house: House) -> None:
+    """A late instance may name more people; what was cleaned before must not be cleaned otherwise now."""
+    first = make_instance(1, 0)
+    first.StudyDescription = "CHEST BROWN"
+    before = house.through([first])
+    late = make_instance(1, 1)
+    late.ReferringPhysicianName = "Brown^Petra"
+    after = house.through([first, late])
+    assert after.state is ExchangeState.CLOSED
+    custody = house.appliance.custody
+    (sent,) = frozen_of(custody, before.exchange_id)
+    again = {one.identity: one for one in frozen_of(custody, after.exchange_id)}
+    assert len(again) == 2
+    assert again[sent.identity].sha256 == sent.sha256
+    assert len(house.delivered()) == 2
+
+
+def test_other_bytes_under_a_uid_that_has_left_are_never_sent(make_house: MakeHouse) -> None:
+    house = make_house("on_conflict: latest")
+    house.through([make_instance(1, 0)])
+    other = make_instance(1, 0)
+    other.SeriesDescription = "HEAD"
+    held = house.through([other])
+    assert held.state is ExchangeState.HELD
+    (hold,) = show_exchange(house.appliance.custody, held.exchange_id).holds
+    assert hold.code == ReasonCode.POLICY
+    with pytest.raises(CustodyError, match="no cleaned bytes"):
+        decide_hold(house.appliance, hold.hold_id, sam(DecisionKind.RELEASE))
+    assert len(house.delivered()) == 1
+
+
 def conflicting() -> list[object]:
     other = make_instance(1, 0)
     other.SeriesDescription = "ANOTHER"
