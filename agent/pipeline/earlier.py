@@ -1,8 +1,8 @@
 """What has been frozen before: an instance that may have left leaves again as the same bytes, or not at all.
 
 Cleaning the same bytes again could give others (a late instance brings further identifiers), and other bytes
-under a UID that has left would be one instance with two contents. So a follow-up takes over the frozen rows of
-the exchanges before it on its route, and cleans only what is new.
+under a UID that has left would be one instance with two contents. So a follow-up takes over the frozen rows
+of the exchanges before it on its route, and cleans only what is new.
 """
 
 from dataclasses import dataclass, field
