@@ -6,6 +6,7 @@ transactions say so and take a WAL snapshot instead, so that `status` does not w
 """
 
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,7 +22,8 @@ from exchange.domain.errors import CustodyError
 ResultT = TypeVar("ResultT")
 
 _BUSY_MILLISECONDS = 30_000
-_TRIES = 20
+_TRIES = 12
+_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.002, 0.5
 # PostgreSQL, SERIALIZABLE: serialization_failure and deadlock_detected; unique_violation and duplicate_table
 # where another transaction has just committed what this one's snapshot does not show yet
 _RETRY_STATES = frozenset({"40001", "40P01", "23505", "42P07"})
@@ -45,12 +47,13 @@ class Database:
         Raises:
             CustodyError: The database cannot be used, or `work` broke one of its constraints.
         """
-        for remaining in reversed(range(_TRIES)):
+        for attempt in range(1, _TRIES + 1):
             try:
                 with self._engine.begin() as connection:
                     return work(connection)
             except DBAPIError as error:
-                if remaining and getattr(error.orig, "sqlstate", None) in _RETRY_STATES:
+                if attempt < _TRIES and getattr(error.orig, "sqlstate", None) in _RETRY_STATES:
+                    time.sleep(min(_PAUSE_SECONDS * 2**attempt, _LONGEST_PAUSE_SECONDS))
                     continue
                 raise _refusal(error) from None
             except SQLAlchemyError as error:

@@ -65,6 +65,7 @@ def plant(ds: Dataset, patient: Patient = PATIENT) -> None:
     ds.PatientID = patient.patient_id
     ds.OtherPatientIDs = [patient.other_id]
     ds.PatientBirthDate = "19470312"
+    ds.PatientSex = "F"
     ds.PatientAddress = patient.address
     ds.AccessionNumber = patient.accession
     ds.ReferringPhysicianName = f"{patient.physician}^Horace"

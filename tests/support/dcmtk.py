@@ -6,6 +6,7 @@ with StoreScp(tmp_path / "received") as scp: storescu(scp.port, [file]); scp.fil
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
@@ -18,9 +19,16 @@ from tests.support.ports import HOST, free_port, listens, stop, wait_until
 TOOLS = ("storescp", "storescu", "dcmsend", "echoscu")
 
 
+def tool(name: str) -> str:
+    """DCMTK's own program; pynetdicom installs others under the same names beside this interpreter."""
+    own = Path(sys.executable).parent
+    folders = [one for one in os.environ.get("PATH", "").split(os.pathsep) if one and Path(one) != own]
+    return shutil.which(name, path=os.pathsep.join(folders)) or ""
+
+
 def available() -> bool:
     """Whether DCMTK's tools are installed."""
-    return all(shutil.which(tool) for tool in TOOLS)
+    return all(tool(name) for name in TOOLS)
 
 
 def environment(*, nodelay: bool = True) -> dict[str, str]:
@@ -40,7 +48,7 @@ def _run(
     command: Sequence[str], *, nodelay: bool, timeout_seconds: float
 ) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(
-        command, env=environment(nodelay=nodelay), capture_output=True, timeout=timeout_seconds, check=False
+        [tool(command[0]), *command[1:]], env=environment(nodelay=nodelay), capture_output=True, timeout=timeout_seconds, check=False
     )
 
 
@@ -54,7 +62,16 @@ def echoscu(
     timeout_seconds: float = 30,
 ) -> subprocess.CompletedProcess[bytes]:
     """C-ECHO by `echoscu`; with `ca` over TLS, anonymous when no `identity` is given."""
-    command = ["echoscu", "-to", "10", "-aet", calling_ae, "-aec", called_ae, *_client_tls(ca, identity)]
+    command = [
+        tool("echoscu"),
+        "-to",
+        "10",
+        "-aet",
+        calling_ae,
+        "-aec",
+        called_ae,
+        *_client_tls(ca, identity),
+    ]
     return _run([*command, HOST, str(port)], nodelay=True, timeout_seconds=timeout_seconds)
 
 
@@ -71,7 +88,16 @@ def storescu(
     timeout_seconds: float = 120,
 ) -> subprocess.CompletedProcess[bytes]:
     """C-STORE by `storescu` (uncompressed syntaxes; pass `options` such as `-xs` for others)."""
-    command = ["storescu", "-to", "10", "-aet", calling_ae, "-aec", called_ae, *_client_tls(ca, identity)]
+    command = [
+        tool("storescu"),
+        "-to",
+        "10",
+        "-aet",
+        calling_ae,
+        "-aec",
+        called_ae,
+        *_client_tls(ca, identity),
+    ]
     command += [*options, HOST, str(port), *map(str, files)]
     return _run(command, nodelay=nodelay, timeout_seconds=timeout_seconds)
 
@@ -131,9 +157,17 @@ class StoreScp:
         raise RuntimeError("storescp did not start on three ports")
 
     def _launch(self) -> subprocess.Popen[bytes]:
-        command = ["storescp", *self._options, "-aet", self.ae_title, "-od", str(self.folder), str(self.port)]
+        command = [
+            tool("storescp"),
+            *self._options,
+            "-aet",
+            self.ae_title,
+            "-od",
+            str(self.folder),
+            str(self.port),
+        ]
         return subprocess.Popen(
-            command,
+            [tool(command[0]), *command[1:]],
             env=environment(nodelay=self._nodelay),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
