@@ -48,7 +48,11 @@ def _run(
     command: Sequence[str], *, nodelay: bool, timeout_seconds: float
 ) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(
-        [tool(command[0]), *command[1:]], env=environment(nodelay=nodelay), capture_output=True, timeout=timeout_seconds, check=False
+        [tool(command[0]), *command[1:]],
+        env=environment(nodelay=nodelay),
+        capture_output=True,
+        timeout=timeout_seconds,
+        check=False,
     )
 
 
