@@ -154,13 +154,13 @@ class Daemon:
         """Look at what is due: when woken, when custody says so, and now and then."""
         parts = self._parts
         while not self._stopping:
+            self._wake = anyio.Event()  # before the look: what comes up during it must not be missed
             try:
                 due = await anyio.to_thread.run_sync(tick, parts.appliance, parts.engine)
             except Exception as error:  # noqa: BLE001 - the boundary: also what the engine's database raises
                 log.error("schedule failed", error_type=type(error).__name__, at=place_of(error))
                 due = parts.appliance.clock()
             pause = max((due - parts.appliance.clock()).total_seconds(), _LEAST_TICK_SECONDS)
-            self._wake = anyio.Event()
             with anyio.move_on_after(pause):
                 await self._wake.wait()
             await anyio.sleep(_LEAST_TICK_SECONDS / 5)  # arrivals come in bursts: look once, not at each

@@ -3,7 +3,9 @@
 `tick` may be called any time, any number of times: every enqueue is idempotent under `exchange/attempt`.
 """
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 
 import structlog
 
@@ -12,7 +14,7 @@ from agent.custody.deliveries import delivery, due_deliveries, next_delivery_at
 from agent.custody.holds import hold
 from agent.custody.listings import list_exchanges, unfinished
 from agent.custody.receipts import owed_receipts
-from agent.custody.records import ExchangeRecord, HoldReason
+from agent.custody.records import ExchangeRecord, HoldReason, OwedReceipt
 from agent.engine.port import Engine
 from agent.pipeline.appliance import Appliance
 from agent.pipeline.attest import attest_delivery, attest_exchange
@@ -64,19 +66,10 @@ def start(appliance: Appliance, engine: Engine) -> None:
     """After the launch: enqueue running attempts afresh from custody, issue the receipts that are owed."""
     engine.stale()
     _take_up(appliance, engine)
-    settle_owed(appliance)
-
-
-def settle_owed(appliance: Appliance) -> None:
-    """Issue the R2 and R3 that a crash came before."""
-    for owed in owed_receipts(appliance.custody):
-        if owed.slot == "R2":
-            attest_delivery(appliance, delivery(appliance.custody, owed.delivery_id))
-    for owed in owed_receipts(appliance.custody):
-        if owed.slot == "R3":
-            attest_exchange(appliance, owed.exchange_id)
+    _issue_owed(appliance)
+    # Killed between its last receipt and being closed: nothing is owed, and yet it is not at its end.
     for exchange in list_exchanges(appliance.custody, {ExchangeState.DELIVERING}, limit=10_000):
-        attest_exchange(appliance, exchange.exchange_id)
+        _issued(partial(attest_exchange, appliance, exchange.exchange_id), exchange.exchange_id)
 
 
 def _take_up(appliance: Appliance, engine: Engine) -> None:
@@ -98,13 +91,22 @@ def _take_up(appliance: Appliance, engine: Engine) -> None:
 
 def _issue_owed(appliance: Appliance) -> None:
     """Issue what could not be issued in its turn; harmless where its workflow is at it just now."""
+
+    def issue(one: OwedReceipt) -> None:
+        if one.slot == "R2":
+            attest_delivery(appliance, delivery(appliance.custody, one.delivery_id))
+        attest_exchange(appliance, one.exchange_id)
+
     for owed in owed_receipts(appliance.custody):
-        try:
-            if owed.slot == "R2":
-                attest_delivery(appliance, delivery(appliance.custody, owed.delivery_id))
-            attest_exchange(appliance, owed.exchange_id)
-        except (LockgateError, OSError) as error:
-            log.error("receipt not issued yet", exchange_id=owed.exchange_id, error_type=type(error).__name__)
+        _issued(partial(issue, owed), owed.exchange_id)
+
+
+def _issued(issue: Callable[[], object], exchange_id: str) -> None:
+    """Issue; what cannot be issued now is owed on, and stops neither the others nor the start."""
+    try:
+        issue()
+    except (LockgateError, OSError) as error:
+        log.error("receipt not issued yet", exchange_id=exchange_id, error_type=type(error).__name__)
 
 
 def _enqueue_exchange(appliance: Appliance, engine: Engine, exchange: ExchangeRecord) -> None:

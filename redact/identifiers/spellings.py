@@ -19,6 +19,7 @@ from redact.identifiers.vocabulary import is_known_word
 SHORTEST_NUMBER = 3  # a shorter id or number ("1", "07") says nothing once its own element is gone
 _LONG = 6  # from this length on a token is also found inside a longer word
 _MAX_PARTS = 4
+_SHORTEST_TITLE_NAME = 4
 _GAP = r"[\W_]{0,3}"
 _EDGE_BEFORE, _EDGE_AFTER = r"(?<![^\W_])", r"(?![^\W_])"
 _LETTER_BEFORE, _LETTER_AFTER = r"(?<![^\W\d_])", r"(?![^\W\d_])"
@@ -163,7 +164,12 @@ def _variants(text: str) -> Iterator[list[str]]:
 
 def _name(value: str, *, everyday_words: bool) -> Iterator[Spelling]:
     for tokens in _variants(value):
-        names = [token for token in tokens if token not in _TITLES and not token.isdigit()]
+        # «Herr» and «Miss» are surnames, too; striking such a word costs a text nothing.
+        names = [
+            token
+            for token in tokens
+            if not token.isdigit() and (token not in _TITLES or len(token) >= _SHORTEST_TITLE_NAME)
+        ]
         for token in names:
             # A physician called «Head» must not cost every study its body part; the patient's own name does.
             if len(token) >= 2 and (everyday_words or not is_known_word(token)):
@@ -206,7 +212,8 @@ def _number(value: str) -> Iterator[Spelling]:
     if len(digits) >= 5:
         forms |= {digits, digits.lstrip("0")}
     for form in forms:
-        if len(form) < SHORTEST_NUMBER or is_known_word(form):
+        # A number of single letters and digits is made of "known words", and still somebody's number.
+        if len(form) < SHORTEST_NUMBER or (form.isalpha() and is_known_word(form)):
             continue
         spaced = r"[\s\-_./:]{0,2}".join(re.escape(character) for character in form)
         if form.isdigit():

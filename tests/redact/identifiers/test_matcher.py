@@ -211,3 +211,20 @@ def test_folding_keeps_track_of_where_things_came_from(text: str) -> None:
     assert len(folded) == len(origin)
     assert all(0 <= index < len(text) for index in origin)
     assert origin == sorted(origin)
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        ("S19-1_A_1_1", "block S19-1_A_1_1 stained"),
+        ("A1234", "see A1234"),
+        ("A-1234", "see a 1234"),
+        ("B12/3456", "B12 3456"),
+    ],
+)
+def test_numbers_of_single_letters_and_short_numbers_are_found(number: str, text: str) -> None:
+    """Their parts are words that may stand anywhere; together they are somebody's number."""
+    identifier = Identifier(IdentifierKind.NUMBER, number, "AccessionNumber")
+    matcher = Matcher(HarvestedIdentifiers(frozenset({identifier})))
+    assert matcher.found(text)
+    assert not any(character.isdigit() for character in matcher.clean(text).text)
