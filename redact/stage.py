@@ -19,7 +19,7 @@ from exchange.dicomio.header import read_header_at
 from exchange.dicomio.layout import FileLayout
 from exchange.dicomio.payloads import CopyPayload, PixelPayload
 from exchange.dicomio.write import WrittenInstance, write_instance
-from exchange.domain.codes import ReasonCode
+from exchange.domain.codes import PIXEL_CODES, PROOF_CODES, ReasonCode
 from exchange.domain.errors import HeldError
 from exchange.domain.findings import Finding
 from exchange.domain.identifiers import HarvestedIdentifiers
@@ -37,12 +37,6 @@ from redact.verify.canary import Canary
 from redact.verify.expectations import Expectations
 from redact.verify.pixels import SecondReading
 from redact.verify.proof import InstanceProof, Prover
-
-PIXEL_CODES = frozenset({ReasonCode.UNDECODABLE_PIXELS, ReasonCode.VIDEO})
-"""Holds after whose release the pixels pass as they came: unexamined, and never called clean."""
-
-PROOF_CODES = frozenset({ReasonCode.PROOF_IDENTIFIER, ReasonCode.PROOF_TEXT, ReasonCode.PROOF_IOD})
-"""Holds after whose release the cleaned bytes pass though the proof failed."""
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,11 @@
 """`lockgate exchanges list|show|retry|cancel`."""
 
-import getpass
 from typing import Annotated
 
 import typer
 
 from agent.cli.common import ConfigOption, JsonOption, print_json
-from agent.cli.deciding import ByOption, ReasonOption, TextOption
+from agent.cli.deciding import ByOption, ReasonOption, TextOption, decide, decision
 
 app = typer.Typer(
     help="List, show, retry and cancel exchanges: one study on one route each.",
@@ -80,11 +79,4 @@ def cancel(
     as_json: JsonOption = False,
 ) -> None:
     """End an exchange: nothing more of it leaves, and its receipts say so."""
-    from agent.cli.asking import Daemon
-
-    body = {"by": by or getpass.getuser(), "reason": reason.value, "text": text}
-    answer = Daemon(config).post(f"/exchanges/{exchange}/cancel", body)
-    if as_json:
-        print_json(answer)
-    else:
-        print(f"exchange {answer['exchange_id']} is {answer['state']}")
+    decide(config, f"/exchanges/{exchange}/cancel", decision(by, reason, text), as_json=as_json)

@@ -1,12 +1,11 @@
 """`lockgate holds list|show|release|reject`."""
 
-import getpass
 from typing import Annotated
 
 import typer
 
 from agent.cli.common import ConfigOption, JsonOption, print_json
-from agent.cli.deciding import ByOption, ReasonOption, TextOption
+from agent.cli.deciding import ByOption, ReasonOption, TextOption, decide, decision
 
 app = typer.Typer(
     help="List, show, release and reject holds: exchanges stopped for a person.",
@@ -66,13 +65,7 @@ def release(
     as_json: JsonOption = False,
 ) -> None:
     """Let the exchange go on in spite of this hold; what was not proved needs the role `privacy`."""
-    _decide(
-        "release",
-        hold,
-        {"by": by or getpass.getuser(), "reason": reason.value, "text": text},
-        config,
-        as_json,
-    )
+    decide(config, f"/holds/{hold}/release", decision(by, reason, text), as_json=as_json)
 
 
 @app.command(epilog="Example: lockgate holds reject 9c2e --by 'A. Berg' --reason wrong-study")
@@ -85,16 +78,4 @@ def reject(
     as_json: JsonOption = False,
 ) -> None:
     """End the exchange: nothing of it leaves; its receipt says so."""
-    _decide(
-        "reject", hold, {"by": by or getpass.getuser(), "reason": reason.value, "text": text}, config, as_json
-    )
-
-
-def _decide(kind: str, hold: str, body: dict[str, str], config: ConfigOption, as_json: bool) -> None:
-    from agent.cli.asking import Daemon
-
-    answer = Daemon(config).post(f"/holds/{hold}/{kind}", body)
-    if as_json:
-        print_json(answer)
-    else:
-        print(f"exchange {answer['exchange_id']} is {answer['state']}")
+    decide(config, f"/holds/{hold}/reject", decision(by, reason, text), as_json=as_json)

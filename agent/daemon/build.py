@@ -36,7 +36,6 @@ from exchange.receipts.issuer import ReceiptIssuer
 from exchange.spool import Spool
 from redact.headers.profile import Option
 
-JOURNAL_FILE = "journal.jsonl"
 CROSSWALK_FILE = "crosswalk.db"
 MODEL_CATALOGUE = "config/models.yaml"
 _MIB = 1024 * 1024
@@ -78,7 +77,7 @@ def build(configuration: Configuration, stack: ExitStack, clock: Callable[[], da
     for folder in (folders.state, folders.frozen, folders.scratch, folders.receipts):
         make_folder(folder)
     # The journal's lock comes first: it is what keeps a second daemon off this state folder.
-    journal = stack.enter_context(Journal.open(site.journal_folder / JOURNAL_FILE, clock))
+    journal = stack.enter_context(Journal.open(site.journal_file, clock))
     shutil.rmtree(folders.scratch, ignore_errors=True)
     make_folder(folders.scratch)
     firmware = firmware_profile(site.firmware_profile)

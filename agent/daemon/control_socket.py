@@ -19,7 +19,6 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from exchange.domain.errors import ConfigurationError
 
-SOCKET_NAME = "control.sock"
 _LONGEST_PATH = 107  # sun_path of unix(7), without its terminating zero
 
 
@@ -59,13 +58,12 @@ def control_server(app: Starlette) -> ControlServer:
     )
 
 
-def bind_control(state_folder: Path) -> socket.socket:
-    """Bind `<state>/control.sock` with mode 0600; the stale socket of a dead daemon is replaced.
+def bind_control(path: Path) -> socket.socket:
+    """Bind the control socket with mode 0600; the stale socket of a dead daemon is replaced.
 
     Raises:
         ConfigurationError: The path is too long for a socket.
     """
-    path = state_folder / SOCKET_NAME
     if len(os.fsencode(path)) > _LONGEST_PATH:
         raise ConfigurationError(
             f"cannot open the control socket {path}: a socket's path has at most {_LONGEST_PATH} bytes",

@@ -145,7 +145,7 @@ class Daemon:
             ) from error
         self._stack.callback(self._intake.stop, GRACE_SECONDS / 2)
         self._stack.callback(self._arrivals.close)
-        return self._stack.enter_context(bind_control(appliance.folders.state))
+        return self._stack.enter_context(bind_control(self._site.control_socket))
 
     def _set_wake(self) -> None:
         self._wake.set()

@@ -11,7 +11,6 @@ from pathlib import Path
 import structlog
 
 from agent.custody.closing import close
-from agent.custody.deliveries import delivery
 from agent.custody.listings import ExchangeDetail, show_exchange
 from agent.custody.receipts import Edition as RecordedEdition
 from agent.custody.receipts import record_receipt, reserve_receipt
@@ -92,8 +91,7 @@ def leave_receipts(appliance: Appliance, destination: str, exchange_id: str) -> 
         for one in detail.receipts:
             if one.edition == Edition.PARTNER and (not one.delivery_id or one.delivery_id in mine):
                 bundle = (appliance.folders.state / one.path).read_bytes()
-                name = f"{one.receipt_id}.receipt.zip"
-                if not target.put_receipt(detail.exchange.study_uid_sent, name, bundle):
+                if not target.put_receipt(detail.exchange.study_uid_sent, Path(one.path).name, bundle):
                     return
     except (LockgateError, OSError) as error:
         log.warning("receipts not left", destination=destination, error_type=type(error).__name__)
@@ -177,7 +175,7 @@ def _first_receipt_of(appliance: Appliance, exchange_id: str | None) -> str:
 def _say_closed(appliance: Appliance, detail: ExchangeDetail) -> None:
     """The canonical line of an exchange, in journal and log."""
     one = detail.exchange
-    states = [delivery(appliance.custody, sent.delivery_id).state for sent in detail.deliveries]
+    states = [sent.state for sent in detail.deliveries]
     rejected = one.state is ExchangeState.REJECTED
     appliance.journal.append(
         Event(

@@ -10,7 +10,7 @@ import shutil
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Literal, cast
@@ -35,7 +35,7 @@ from redact.headers.profile import Profile
 from redact.identifiers.pseudonymiser import Pseudonymiser, is_placeholder
 from redact.stage import CleanedInstance
 
-_CHUNK = 4
+_SMALLEST_PART, _LARGEST_PART, _PARTS_PER_SLOT = 4, 64, 4
 _SURVEY_CHUNK = 64
 _SECONDS = 3600.0
 _PARTIAL = ".lockgate-partial"
@@ -181,18 +181,17 @@ def _clean_all(
     pseudonymiser = Pseudonymiser(job.keys.key(job.domain), job.issuer)
     numbers = {key: f"{number:08d}" for number, key in enumerate(files)}
     names = {number: key for key, number in numbers.items()}
-    tasks = [
-        CleanTask(
-            files=tuple((numbers[one.key], files[one.key]) for one in members[start : start + _CHUNK]),
+    tasks: list[CleanTask] = []
+    for members in patients.values():
+        whole = CleanTask(
+            files=tuple((numbers[one.key], files[one.key]) for one in members),
             folder=workers.folder,
             profile=job.profile,
             pseudonymiser=pseudonymiser,
             identifiers=HarvestedIdentifiers().union(one.identifiers for one in members),
             canary_seed=job.domain.encode(),
         )
-        for members in patients.values()
-        for start in range(0, len(members), _CHUNK)
-    ]
+        tasks += _parts(whole, workers.slots)
     done, total = len(outcomes.reasons), len(files)
 
     def work(task: CleanTask) -> CleanResult:
@@ -205,6 +204,13 @@ def _clean_all(
             outcomes.reasons.update({names[one.key]: one.renamed(names[one.key]) for one in result.held})
             done += len(result.cleaned) + len(result.held)
             job.on_progress(done, total)
+
+
+def _parts(whole: CleanTask, slots: int) -> Iterator[CleanTask]:
+    """A patient's task in parts for the slots: each part compiles the identifiers and reads a canary anew."""
+    size = min(_LARGEST_PART, max(_SMALLEST_PART, -(-len(whole.files) // (slots * _PARTS_PER_SLOT))))
+    for start in range(0, len(whole.files), size):
+        yield replace(whole, files=whole.files[start : start + size])
 
 
 def _place(target: Path, outcomes: _Outcomes) -> None:

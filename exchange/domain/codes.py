@@ -35,13 +35,11 @@ class ReasonCode(StrEnum):
     POISON = "poison"
 
 
-UNPROVED_CODES = frozenset(
-    {
-        ReasonCode.PROOF_IDENTIFIER,
-        ReasonCode.PROOF_TEXT,
-        ReasonCode.PROOF_IOD,
-        ReasonCode.UNDECODABLE_PIXELS,
-        ReasonCode.VIDEO,
-    }
-)
+PIXEL_CODES = frozenset({ReasonCode.UNDECODABLE_PIXELS, ReasonCode.VIDEO})
+"""Holds after whose release the pixels pass as they came: unexamined, and never called clean."""
+
+PROOF_CODES = frozenset({ReasonCode.PROOF_IDENTIFIER, ReasonCode.PROOF_TEXT, ReasonCode.PROOF_IOD})
+"""Holds after whose release the cleaned bytes pass though the proof failed."""
+
+UNPROVED_CODES = PIXEL_CODES | PROOF_CODES
 """Holds whose release lets bytes leave that were not proved; no other release does."""

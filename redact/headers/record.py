@@ -6,7 +6,7 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
 from redact.headers import tables
-from redact.headers.elements import put_ascii, strings
+from redact.headers.elements import put_ascii
 from redact.headers.profile import BASIC_PROFILE_CODE, CODE_MEANINGS, Option, Profile
 
 _IDENTITY_REMOVED = 0x00120062
@@ -68,8 +68,3 @@ def _dates_word(profile: Profile) -> str:
     if Option.RETAIN_FULL_DATES in profile.options:
         return "UNMODIFIED"
     return "MODIFIED" if Option.RETAIN_MODIFIED_DATES in profile.options else "REMOVED"
-
-
-def is_recorded(ds: Dataset) -> bool:
-    """Whether a data set says that its identity was removed."""
-    return _IDENTITY_REMOVED in ds and strings(ds, _IDENTITY_REMOVED, "CS") == ["YES"]

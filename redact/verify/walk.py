@@ -48,13 +48,6 @@ EXPLICIT_LITTLE = Syntax(explicit=True, little_endian=True)
 IMPLICIT_LITTLE = Syntax(explicit=False, little_endian=True)
 
 
-def syntax_of(transfer_syntax_uid: str) -> Syntax:
-    """The encoding of the data set (after inflating) under a transfer syntax (PS3.5 annex A)."""
-    if transfer_syntax_uid == "1.2.840.10008.1.2":
-        return IMPLICIT_LITTLE
-    return Syntax(explicit=True, little_endian=transfer_syntax_uid != "1.2.840.10008.1.2.2")
-
-
 @dataclass(frozen=True, slots=True)
 class Element:
     """One element's place in the bytes.
