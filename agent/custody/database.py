@@ -6,8 +6,11 @@ transactions say so and take a WAL snapshot instead, so that `status` does not w
 """
 
 import os
+import sqlite3
+import tempfile
 import time
 from collections.abc import Callable
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,6 +21,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
 from agent.custody.schema import SCHEMA_VERSION, metadata, schema_version
 from exchange.domain.errors import CustodyError
+from exchange.durable import fsync_folder
 
 ResultT = TypeVar("ResultT")
 
@@ -141,13 +145,34 @@ def _sqlite(url: URL) -> Engine:
 
 
 def _create_private(path: Path) -> None:
-    """Make the file ours alone before SQLite does; -wal and -shm take their mode from it."""
+    """Make the file, ours alone and in WAL mode already, before the first connection opens it.
+
+    Two connections that both switch an existing file to WAL get SQLITE_BUSY at once, whatever the timeout.
+    So the file is made complete under another name and linked into place; of two makers one wins. An existing
+    file is not opened here: closing any descriptor of it would drop all locks that this process has on it.
+    -wal and -shm take their mode from the file.
+    """
+    if path.exists():
+        return
     try:
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+        making = tempfile.TemporaryDirectory(prefix=".making-", dir=path.parent)
     except OSError as error:
         raise CustodyError(
             f"cannot open the database file: {error.strerror}", "check `state:` and `database:`"
         ) from None
+    with making as folder:
+        made = Path(folder) / path.name
+        try:
+            os.close(os.open(made, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
+            with closing(sqlite3.connect(made)) as connection:
+                connection.execute("PRAGMA journal_mode=WAL")
+            with suppress(FileExistsError):
+                os.link(made, path)
+            fsync_folder(path.parent)
+        except (OSError, sqlite3.Error) as error:
+            raise CustodyError(
+                f"cannot create the database file ({type(error).__name__})", "check `state:` and `database:`"
+            ) from None
 
 
 def _postgresql(url: URL) -> Engine:

@@ -63,8 +63,8 @@ def test_a_newer_schema_is_refused(url: str, database: Database) -> None:
 
 
 def test_two_can_create_it_at_once(url: str) -> None:
-    with ThreadPoolExecutor(4) as threads:
-        opened = list(threads.map(lambda _: open_database(url), range(4)))
+    with ThreadPoolExecutor(16) as threads:
+        opened = list(threads.map(lambda _: open_database(url), range(16)))
     assert {counts(one).arrivals for one in opened} == {0}
     for one in opened:
         one.close()
