@@ -23,6 +23,7 @@ from exchange.domain.codes import PIXEL_CODES, PROOF_CODES, ReasonCode
 from exchange.domain.errors import HeldError
 from exchange.domain.findings import Finding
 from exchange.domain.identifiers import HarvestedIdentifiers
+from exchange.domain.source import Source
 from redact.headers.cleaner import clean_header
 from redact.headers.outcome import HeaderContext, HeaderOutcome
 from redact.headers.profile import Option, Profile
@@ -124,7 +125,7 @@ class InstanceCleaner:
             second = SecondReading(plan.readers.prover, plan.pixel_policy, plan.identifiers)
             self._reading = _RememberedReading(second)
 
-    def run(self, source: Path, target: Path) -> CleanedInstance:
+    def run(self, source: Source, target: Path) -> CleanedInstance:
         """Clean `source` into `target` and prove it.
 
         Raises:
@@ -203,9 +204,9 @@ class InstanceCleaner:
         layout, header = original.layout, original.header
         try:
             if ordered:
-                return remove_boxes(layout.path, layout, header, ordered)
+                return remove_boxes(layout.source, layout, header, ordered)
             return clean_pixels(
-                layout.path, layout, header, plan.readers.cleaner, plan.pixel_policy, plan.identifiers
+                layout.source, layout, header, plan.readers.cleaner, plan.pixel_policy, plan.identifiers
             )
         except HeldError as error:
             if error.code in PIXEL_CODES & plan.released:
@@ -221,7 +222,7 @@ class InstanceCleaner:
         examined = cleaned.pixels == "examined"
         self._prover.pixel_proof = self._reading if examined else None
         try:
-            return self._prover.prove(original.layout.path, cleaned.path)
+            return self._prover.prove(original.layout.source, cleaned.path)
         except HeldError as error:
             if error.code is ReasonCode.PROOF_TEXT and self._reading is not None and self._reading.found:
                 return None
@@ -235,7 +236,7 @@ class _RememberedReading:
         self._reading = reading
         self.found: tuple[TextBox, ...] = ()
 
-    def __call__(self, original: Path, cleaned: Path, layout: FileLayout) -> Sequence[TextBox]:
+    def __call__(self, original: Source, cleaned: Path, layout: FileLayout) -> Sequence[TextBox]:
         self.found = ()
         self.found = tuple(self._reading(original, cleaned, layout))
         return self.found
@@ -254,7 +255,7 @@ class _Original:
     header: Dataset
 
     @classmethod
-    def read(cls, source: Path) -> "_Original":
+    def read(cls, source: Source) -> "_Original":
         layout = examine(source)
         return cls(layout, read_header_at(layout))
 

@@ -62,13 +62,41 @@ class WebListener(Part):
     port: Port = 8443
 
 
+class StowDoor(Part):
+    """One address of the STOW-RS server, `/dicom-web/<called_ae>/studies`, and who may use it."""
+
+    called_ae: AETitle = Field(description="What routes match; also the address.")
+    token_file: SitePath | None = Field(None, description="Bearer token that callers must show; mode 0600.")
+    pin: Pin | None = Field(None, description="SubjectPublicKeyInfo of the certificate they must show.")
+    peer: Name | None = Field(None, description="The configured peer that a caller of this door is.")
+
+
+class DicomwebListener(Part):
+    """The STOW-RS server (PS3.18 10.5)."""
+
+    host: Host = "127.0.0.1"
+    port: Port = 8042
+    cert: SitePath | None = Field(None, description="PEM chain; without it, plain HTTP on loopback only.")
+    key: SitePath | None = Field(None, description="PEM, mode 0600.")
+    client_ca: SitePath | None = Field(None, description="Clients must show a certificate of these.")
+    doors: tuple[StowDoor, ...] = Field(min_length=1)
+
+
+class MetricsListener(Part):
+    """Prometheus metrics at `/metrics`; the control socket has them, too."""
+
+    host: Host = "127.0.0.1"
+    port: Port = 9464
+
+
 class Listen(Part):
     """Where the appliance listens."""
 
     dicom: DicomListener | None = None
     dicom_tls: TlsListener | None = None
     web: WebListener | None = None
-    dicomweb: dict[str, Any] | None = Field(None, description="Not available in this version.")
+    dicomweb: DicomwebListener | None = None
+    metrics: MetricsListener | None = None
 
 
 class PeerTls(Part):
@@ -89,6 +117,19 @@ class DicomPeer(Part):
         None, description="What we call ourselves; default: the listener's first."
     )
     tls: PeerTls | None = None
+    associations: Annotated[int, Strict(), Field(ge=1, le=16)] = Field(
+        4, description="Open at once at most, when the peer is the faster for it."
+    )
+    commitment: Literal["auto", "require", "off"] = Field(
+        "auto", description="Storage commitment: where the peer offers it, always, or never."
+    )
+    commitment_minutes: Annotated[int, Strict(), Field(ge=1, le=10080)] = Field(
+        60, description="How long the peer may take to commit before it is asked again."
+    )
+    transcode: bool = Field(
+        True, description="Send another lossless transfer syntax where the peer cannot take the original's."
+    )
+    instance_mib: Count | None = Field(None, description="The largest instance that the peer takes.")
 
 
 class DicomwebPeer(Part):
@@ -99,6 +140,10 @@ class DicomwebPeer(Part):
     client_cert: SitePath | None = None
     client_key: SitePath | None = Field(None, description="Default: in the client_cert file.")
     token_file: SitePath | None = Field(None, description="Bearer token, mode 0600.")
+    requests: Annotated[int, Strict(), Field(ge=1, le=16)] = Field(
+        4, description="In flight at once at most."
+    )
+    instance_mib: Count | None = Field(None, description="The largest instance that the peer takes.")
 
 
 class FolderPeer(Part):
@@ -170,6 +215,12 @@ class Settle(Part):
     quiet_seconds: Annotated[float, Strict(), Field(ge=0.1, le=86400)] = Field(
         20.0, description="Seconds without a new instance."
     )
+    query: Name | None = Field(
+        None, description="A dicom peer that is asked by C-FIND how many instances the study has."
+    )
+    longest_seconds: Seconds = Field(
+        900.0, description="How long instances that are known to be missing are waited for."
+    )
 
 
 class Deidentify(Part):
@@ -201,6 +252,13 @@ class Retry(Part):
     most_seconds: Seconds = 600.0
 
 
+class Quarantine(Part):
+    """Under which identity an inbound study without a certain local patient enters the PACS."""
+
+    issuer: Text | None = Field(None, description="IssuerOfPatientID; default: the sending peer's name.")
+    prefix: Text | None = Field(None, description="Put before PatientID; default: the route's name and -.")
+
+
 def _deidentify_kind(value: object) -> str:
     return "profile" if isinstance(value, dict | Deidentify) else "none"
 
@@ -227,6 +285,13 @@ class Route(Part):
     on_conflict: Literal["hold", "latest"] = "hold"
     on_resend: Literal["redeliver", "ignore"] = "redeliver"
     retry: Retry = Retry()
+    priority: Literal["routine", "high", "stat"] = Field(
+        "routine", description="What is more urgent is cleaned and sent first."
+    )
+    share: Annotated[int, Strict(), Field(ge=1, le=100)] = Field(
+        1, description="Weight of this route where routes of one priority wait for the same thing."
+    )
+    quarantine: Quarantine = Quarantine()
 
     @property
     def profile(self) -> str | None:
@@ -254,6 +319,8 @@ class SiteLimits(Part):
     idle_seconds: Seconds = Field(60.0, description="An association silent for longer is aborted.")
     pdu_bytes: Annotated[int, Strict(), Field(ge=4096, le=4 * 1024 * 1024)] = 131072
     instances_per_study: Count = 50_000
+    instance_mib: Count = Field(16_384, description="Largest data set that is taken in.")
+    request_mib: Count = Field(65_536, description="Largest STOW-RS request that is taken in.")
     spool_reserve_mib: Annotated[int, Strict(), Field(ge=1)] = Field(
         1024, description="Free space that intake leaves on the spool's disk."
     )

@@ -12,9 +12,7 @@ from agent.custody.receipts import recorded
 from agent.custody.records import ExchangeRecord
 from agent.custody.rows import exchange_row, move
 from exchange.domain.errors import CustodyError
-from exchange.domain.exchange import DeliveryState, ExchangeState
-
-_ENDED = (DeliveryState.FORWARDED, DeliveryState.REJECTED)
+from exchange.domain.exchange import ENDED_DELIVERIES, ExchangeState
 
 
 def close(database: Database, exchange_id: str, now: datetime) -> ExchangeRecord:
@@ -29,7 +27,9 @@ def close(database: Database, exchange_id: str, now: datetime) -> ExchangeRecord
         if exchange.state is ExchangeState.CLOSED:
             return exchange
         table, mine = schema.deliveries, schema.deliveries.c.exchange_id == exchange_id
-        ended = sa.and_(table.c.state.in_(_ENDED), recorded("R2", table.c.exchange_id, table.c.delivery_id))
+        ended = sa.and_(
+            table.c.state.in_(ENDED_DELIVERIES), recorded("R2", table.c.exchange_id, table.c.delivery_id)
+        )
         if connection.execute(sa.select(table.c.delivery_id).where(mine, ~ended)).first() is not None:
             raise CustodyError(f"cannot close exchange {exchange_id}: a delivery or its receipt is not there")
         last = sa.select(recorded("R3", sa.literal(exchange_id), ""))

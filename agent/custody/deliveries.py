@@ -15,14 +15,12 @@ from agent.custody.holds import decision_rows, require_token
 from agent.custody.records import DeliveryClaim, DeliveryRecord, Effect, ExchangeRecord, FrozenInstance
 from agent.custody.rows import columns, end_attempt, exchange_row, insert_new, move, record
 from exchange.domain.codes import UNPROVED_CODES
-from exchange.domain.delivery import InstanceOutcome, InstanceState
+from exchange.domain.delivery import CONFIRMED, InstanceOutcome, InstanceState
 from exchange.domain.errors import CustodyError
-from exchange.domain.exchange import DecisionKind, DeliveryState, Direction, ExchangeState
+from exchange.domain.exchange import ENDED_DELIVERIES, DecisionKind, DeliveryState, Direction, ExchangeState
 
-_CONFIRMED = frozenset({InstanceState.SENT, InstanceState.WARNING})
 _TO_SEND = frozenset({InstanceState.PENDING, InstanceState.UNKNOWN})
 _WAITING = frozenset({DeliveryState.PENDING, DeliveryState.WAITING})
-_ENDED = frozenset({DeliveryState.FORWARDED, DeliveryState.REJECTED})
 
 
 def open_deliveries(
@@ -126,7 +124,7 @@ def record_outcomes(
     items = list(outcomes)
 
     def work(connection: Connection) -> None:
-        if not all(one.state in _CONFIRMED for one in items):
+        if not all(one.state in CONFIRMED for one in items):
             _active(connection, claim)
         for one in items:
             _record_effect(connection, claim, one, now)
@@ -159,7 +157,7 @@ def finish_delivery(
     Raises:
         CustodyError: FORWARDED while an instance is not confirmed, another state, or the claim is over.
     """
-    if state not in _ENDED:
+    if state not in ENDED_DELIVERIES:
         raise CustodyError(f"cannot end a delivery as {state}", "use forwarded or rejected")
 
     def work(connection: Connection) -> DeliveryRecord:
@@ -168,7 +166,7 @@ def finish_delivery(
             return delivery
         _active(connection, claim)
         states = {one.state for one in _effects(connection, delivery)}
-        if state is DeliveryState.FORWARDED and not states <= _CONFIRMED:
+        if state is DeliveryState.FORWARDED and not states <= CONFIRMED:
             raise CustodyError(f"cannot call delivery {claim.delivery_id} forwarded: not all is confirmed")
         _update(
             connection, claim.delivery_id, state=state, closed_at=now, last_error_code=error_code, token=""
@@ -331,7 +329,7 @@ def _record_effect(
         raise CustodyError(
             f"cannot record an outcome for delivery {claim.delivery_id}: no such instance in it"
         )
-    if before in _CONFIRMED:
+    if before in CONFIRMED:
         return
     connection.execute(
         sa.update(table)

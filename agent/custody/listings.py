@@ -26,7 +26,7 @@ from agent.custody.records import (
 )
 from agent.custody.rows import columns, exchange_row, record
 from exchange.domain.errors import CustodyError
-from exchange.domain.exchange import DeliveryState, ExchangeState, HoldState
+from exchange.domain.exchange import ENDED_DELIVERIES, DeliveryState, ExchangeState, HoldState
 from exchange.domain.findings import Finding
 
 
@@ -154,7 +154,7 @@ def unfinished(database: Database) -> Unfinished:
         .where(table.c.state.in_(states))
         .order_by(table.c.created_at, table.c.exchange_id)
     )
-    under_way = schema.deliveries.c.state.not_in([DeliveryState.FORWARDED, DeliveryState.REJECTED])
+    under_way = schema.deliveries.c.state.not_in(ENDED_DELIVERIES)
 
     def work(connection: Connection) -> Unfinished:
         exchanges = tuple(record(ExchangeRecord, row) for row in connection.execute(query))

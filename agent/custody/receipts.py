@@ -16,7 +16,7 @@ from agent.custody.database import Database
 from agent.custody.records import OwedReceipt, ReceiptEvent, ReceiptRecord
 from agent.custody.rows import columns, exchange_row, insert_new, record
 from exchange.domain.errors import CustodyError
-from exchange.domain.exchange import DeliveryState, ExchangeState
+from exchange.domain.exchange import ENDED_DELIVERIES, ExchangeState
 
 _SLOTS = {
     "accepted": "R1",
@@ -162,7 +162,7 @@ def recorded(
 
 def _without_second() -> "sa.Select[str, str]":
     table = schema.deliveries
-    ended = table.c.state.in_([DeliveryState.FORWARDED, DeliveryState.REJECTED])
+    ended = table.c.state.in_(ENDED_DELIVERIES)
     return (
         sa.select(table.c.exchange_id, table.c.delivery_id)
         .where(ended, ~recorded("R2", table.c.exchange_id, table.c.delivery_id))
@@ -176,7 +176,7 @@ def _without_third() -> "sa.Select[str]":
         sa.select(sent.c.delivery_id)
         .where(
             sent.c.exchange_id == table.c.exchange_id,
-            sent.c.state.not_in([DeliveryState.FORWARDED, DeliveryState.REJECTED]),
+            sent.c.state.not_in(ENDED_DELIVERIES),
         )
         .exists()
     )

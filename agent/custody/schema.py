@@ -18,7 +18,7 @@ from exchange.domain.exchange import (
 )
 from exchange.domain.findings import Severity
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 metadata = sa.MetaData(
     naming_convention={
@@ -62,6 +62,9 @@ instances = sa.Table(
     sa.Column("indexed_at", UtcTime, nullable=False),
     sa.Column("deleted_at", UtcTime),
     sa.Column("unreadable_code", sa.String(40), nullable=False, default=""),
+    # the spool file's data key under the KEK; emptied at retirement, which erases the file's content
+    sa.Column("wrapped_key", sa.LargeBinary),
+    sa.Column("dataset_sha256", _DIGEST, nullable=False, default="", server_default=""),
 )
 
 arrivals = sa.Table(
@@ -108,6 +111,10 @@ exchanges = sa.Table(
     sa.Column("counts", sa.JSON, nullable=False, default=dict),
     sa.Column("attempt_count", sa.Integer, nullable=False, default=0),
     _text("error_code"),
+    sa.Column("priority", sa.Integer, nullable=False, default=0, server_default="0"),
+    # what is known of completeness while the study is open: expected counts by source, next question due
+    sa.Column("expectation", sa.JSON, nullable=False, default=dict, server_default="{}"),
+    sa.Column("resend_of", _ID),  # a complete re-send of this closed exchange
 )
 # At most one exchange of a group is open: two writers cannot both open one.
 sa.Index(
@@ -153,6 +160,9 @@ frozen = sa.Table(
     sa.Column("sha256", _DIGEST, nullable=False),
     sa.Column("pixel_sha256", _DIGEST, nullable=False),
     sa.Column("byte_count", sa.BigInteger, nullable=False),
+    # where the bytes lie: `frozen` (a file in the frozen folder) or `spool` (as they came, encrypted there)
+    sa.Column("location", sa.String(10), nullable=False, default="frozen", server_default="frozen"),
+    sa.Column("wrapped_key", sa.LargeBinary),  # of an encrypted file in the frozen folder
     sa.Column("path", _TEXT, nullable=False),
     sa.Column("boxes", sa.JSON, nullable=False),
     sa.Column("actions", sa.JSON, nullable=False),
@@ -185,6 +195,10 @@ deliveries = sa.Table(
     sa.Column("next_attempt_at", UtcTime),
     _text("last_error_code"),
     sa.Column("transport", sa.JSON, nullable=False, default=dict),
+    sa.Column("priority", sa.Integer, nullable=False, default=0, server_default="0"),
+    sa.Column("route", _TEXT, nullable=False, default="", server_default=""),
+    sa.Column("commitment_uid", sa.String(64), nullable=False, default="", server_default="", index=True),
+    sa.Column("commitment_due_at", UtcTime),
     sa.Column("closed_at", UtcTime),
     sa.UniqueConstraint("exchange_id", "destination"),
 )
@@ -199,6 +213,47 @@ effects = sa.Table(
     sa.Column("status", sa.String(20), nullable=False, default=""),
     _text("detail"),
     sa.Column("attempt", sa.Integer, nullable=False, default=0),
+    sa.Column("updated_at", UtcTime, nullable=False),
+    # the bytes that went, where the peer could not take the frozen transfer syntax
+    sa.Column("rendition_syntax", _UID, nullable=False, default="", server_default=""),
+    sa.Column("rendition_sha256", _DIGEST, nullable=False, default="", server_default=""),
+)
+
+renditions = sa.Table(
+    "renditions",
+    metadata,
+    sa.Column("exchange_id", sa.ForeignKey("exchanges.exchange_id"), primary_key=True),
+    sa.Column("revision", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("sop_instance_uid", _UID, primary_key=True),
+    sa.Column("transfer_syntax_uid", _UID, primary_key=True),
+    sa.Column("sha256", _DIGEST, nullable=False),
+    sa.Column("byte_count", sa.BigInteger, nullable=False),
+    sa.Column("path", _TEXT, nullable=False),
+    sa.Column("wrapped_key", sa.LargeBinary),
+)
+
+notices = sa.Table(
+    "notices",
+    metadata,
+    sa.Column("notice_id", _UID, primary_key=True),
+    sa.Column("study_instance_uid", _UID, primary_key=True),
+    sa.Column("kind", sa.String(10), nullable=False),
+    sa.Column("status", sa.String(40), nullable=False, default=""),
+    sa.Column("sop_instance_uids", sa.JSON, nullable=False),
+    _text("called_ae"),
+    _text("calling_ae"),
+    _text("peer"),
+    sa.Column("received_at", UtcTime, nullable=False),
+    sa.Index("ix_notices_study", "study_instance_uid"),
+)
+
+peer_health = sa.Table(
+    "peer_health",
+    metadata,
+    sa.Column("destination", _TEXT, primary_key=True),
+    sa.Column("failures", sa.Integer, nullable=False, default=0),
+    sa.Column("open_until", UtcTime),  # the circuit is open: no attempt before this
+    _text("last_error_code"),
     sa.Column("updated_at", UtcTime, nullable=False),
 )
 

@@ -6,7 +6,7 @@ from typing import Any
 from agent.custody.listings import ExchangeDetail
 from agent.custody.records import DecisionRecord, DeliveryRecord, FrozenInstance
 from agent.pipeline.appliance import Appliance
-from exchange.domain.delivery import InstanceState
+from exchange.domain.delivery import CONFIRMED
 from exchange.domain.exchange import DecisionKind, Direction, ExchangeState
 from exchange.receipts.facts import (
     CheckFacts,
@@ -29,8 +29,6 @@ from exchange.receipts.facts import (
 from exchange.receipts.references import Reference, keyed_reference
 from exchange.receipts.statement import timestamp
 from redact.headers.profile import CODE_MEANINGS
-
-_CONFIRMED = frozenset({InstanceState.SENT, InstanceState.WARNING})
 
 
 def body_of(
@@ -96,7 +94,7 @@ def _sent(detail: ExchangeDetail, delivery: DeliveryFacts | None) -> int:
 
 
 def _confirmed(detail: ExchangeDetail, destination: str) -> int:
-    return sum(one.destination == destination and one.state in _CONFIRMED for one in detail.effects)
+    return sum(one.destination == destination and one.state in CONFIRMED for one in detail.effects)
 
 
 def _subject(frozen: FrozenInstance) -> Subject:

@@ -23,20 +23,24 @@ from agent.pipeline.appliance import Appliance
 from agent.pipeline.attest import attest_delivery, attest_exchange
 from exchange.dicomio.digest import dataset_sha256
 from exchange.domain.codes import ReasonCode
-from exchange.domain.delivery import DeliveryReport, InstanceOutcome, InstanceState, OutgoingInstance
+from exchange.domain.delivery import (
+    CONFIRMED,
+    DeliveryReport,
+    InstanceOutcome,
+    InstanceState,
+    OutgoingInstance,
+)
 from exchange.domain.errors import ConfigurationError, CustodyError, HeldError, InputError
-from exchange.domain.exchange import DeliveryState
+from exchange.domain.exchange import ENDED_DELIVERIES, DeliveryState
 from exchange.journal.events import Event, EventKind, Outcome
 
 log = structlog.get_logger()
-
-_CONFIRMED = frozenset({InstanceState.SENT, InstanceState.WARNING})
 
 
 def deliver(appliance: Appliance, steps: StepRunner, delivery_id: str, number: str) -> str:
     """The delivery workflow: send, then attest. Ids and codes only cross its steps."""
     state = steps.run("send", lambda one, attempt: send(appliance, one, int(attempt)), delivery_id, number)
-    if state in {DeliveryState.FORWARDED, DeliveryState.REJECTED}:
+    if state in ENDED_DELIVERIES:
         steps.run("attest", lambda one: attest(appliance, one), delivery_id)
     return state
 
@@ -44,7 +48,7 @@ def deliver(appliance: Appliance, steps: StepRunner, delivery_id: str, number: s
 def send(appliance: Appliance, delivery_id: str, number: int) -> str:
     """One attempt: send what is not confirmed yet, make each answer durable, decide what follows."""
     ended = delivery(appliance.custody, delivery_id)
-    if ended.state in {DeliveryState.FORWARDED, DeliveryState.REJECTED}:
+    if ended.state in ENDED_DELIVERIES:
         return ended.state
     claim = claim_delivery(appliance.custody, delivery_id, number)
     outgoing = tuple(_outgoing(appliance, claim, one) for one in unconfirmed(appliance.custody, delivery_id))
@@ -96,7 +100,7 @@ def _outgoing(appliance: Appliance, claim: DeliveryClaim, frozen: FrozenInstance
             hint="check the disk; bring the file back from a backup, or cancel the exchange and send anew",
         )
     return OutgoingInstance(
-        path=path,
+        source=path,
         sop_class_uid=frozen.sop_class_uid,
         sop_instance_uid=frozen.sop_instance_uid,
         study_instance_uid=frozen.study_instance_uid,
@@ -112,12 +116,12 @@ def _conclude(appliance: Appliance, claim: DeliveryClaim, report: DeliveryReport
     effects = effects_of(appliance.custody, claim.delivery_id)
     states = {one.state for one in effects}
     now = appliance.clock()
-    if states <= _CONFIRMED:
+    if states <= CONFIRMED:
         finish_delivery(appliance.custody, claim, DeliveryState.FORWARDED, now)
         _journal(appliance, claim, Outcome.OK, len(effects), len(effects))
         return DeliveryState.FORWARDED
-    sent = sum(one.state in _CONFIRMED for one in effects)
-    if states <= _CONFIRMED | {InstanceState.REFUSED}:
+    sent = sum(one.state in CONFIRMED for one in effects)
+    if states <= CONFIRMED | {InstanceState.REFUSED}:
         finish_delivery(appliance.custody, claim, DeliveryState.REJECTED, now, ReasonCode.DELIVERY)
         _journal(appliance, claim, Outcome.FAILED, len(effects), sent)
         log.error(
@@ -189,7 +193,7 @@ def cancel_delivery(appliance: Appliance, waiting: DeliveryRecord) -> None:
     Raises:
         CustodyError: It is being sent at this moment.
     """
-    if waiting.state in {DeliveryState.FORWARDED, DeliveryState.REJECTED}:
+    if waiting.state in ENDED_DELIVERIES:
         return
     if waiting.state is DeliveryState.ACTIVE:
         raise CustodyError(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from xml.parsers import expat
 
-from exchange.dimse.frozen import FrozenBytesError, frozen_pieces
+from exchange.dimse.frozen import fresh_file_meta, frozen_pieces
 from exchange.domain.delivery import OutgoingInstance
 
 FAILED_SOP_SEQUENCE = "00081198"
@@ -36,12 +36,7 @@ class StowBody:
         self._tail = f"--{boundary}--\r\n".encode("ascii")
         self.content_type = f'multipart/related; type="application/dicom"; boundary={boundary}'
         self.finished = 0
-        try:
-            sizes = [instance.path.stat().st_size for instance in instances]
-        except OSError as error:
-            raise FrozenBytesError(
-                "cannot read the frozen file", "check the disk and the spool folder", altered=False
-            ) from error
+        sizes = [len(fresh_file_meta(one)) + one.byte_count for one in instances]
         self.content_length = sum(sizes) + len(sizes) * (len(self._head) + 2) + len(self._tail)
 
     def __iter__(self) -> Iterator[bytes]:

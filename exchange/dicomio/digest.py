@@ -1,18 +1,18 @@
 """Digests over what a file carries, independent of its file meta."""
 
 from hashlib import sha256
-from pathlib import Path
 
 from exchange.dicomio.filemeta import read_file_meta
 from exchange.dicomio.layout import FileLayout
 from exchange.dicomio.stream import open_binary, open_offsets, pieces
 from exchange.dicomio.window import Window
 from exchange.domain.instance import identity_hash
+from exchange.domain.source import Source
 
 _ITEM_HEADER = 8  # tag and length
 
 
-def dataset_sha256(path: Path) -> str:
+def dataset_sha256(path: Source) -> str:
     """SHA-256 over the data set bytes after the file meta information, lower-case hex.
 
     Raises:
@@ -35,7 +35,7 @@ def file_identity(layout: FileLayout) -> str:
         OSError: The file cannot be read.
     """
     state = identity_hash(layout.sop_class_uid, layout.sop_instance_uid, layout.transfer_syntax_uid)
-    with open_binary(layout.path) as file:
+    with open_binary(layout.source) as file:
         for piece in pieces(file, layout.dataset_offset, layout.dataset_length):
             state.update(piece)
     return state.hexdigest()

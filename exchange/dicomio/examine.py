@@ -1,7 +1,6 @@
 """`examine`: may this file be read at all, and where does everything lie?"""
 
 import struct
-from pathlib import Path
 from typing import BinaryIO
 
 from exchange.dicomio.filemeta import (
@@ -19,19 +18,20 @@ from exchange.dicomio.walk import Walk, WalkResult, dicomdir
 from exchange.dicomio.window import Window
 from exchange.domain.codes import ReasonCode
 from exchange.domain.errors import InputError
+from exchange.domain.source import Source
 
 MEDIA_STORAGE_DIRECTORY = "1.2.840.10008.1.3.10"
 _DEFAULTS = Limits()
 
 
-def examine(path: Path, limits: Limits = _DEFAULTS) -> FileLayout:
+def examine(source: Source, limits: Limits = _DEFAULTS) -> FileLayout:
     """Walk the structure of a file once, linearly and without recursion.
 
     Files without preamble or file meta are repaired: the syntax is guessed from the first element, and the
     whole data set must then parse and hold elements of group 0008.
 
     Args:
-        path: The file.
+        source: The file.
         limits: What it may cost.
 
     Returns:
@@ -42,7 +42,7 @@ def examine(path: Path, limits: Limits = _DEFAULTS) -> FileLayout:
             `transfer-syntax`.
         OSError: The file cannot be read.
     """
-    with open_binary(path) as file:
+    with open_binary(source) as file:
         size = file.seek(0, 2)
         window = Window(file, size)
         meta = read_file_meta(window)
@@ -56,7 +56,7 @@ def examine(path: Path, limits: Limits = _DEFAULTS) -> FileLayout:
         result = _walk(file, meta, window, encoding, limits)
     if result.pixels is not None and result.pixels.encapsulated and not declared:
         raise unknown_syntax()  # fragments of a codec that nobody named
-    return _layout(path, size, meta, result, guessed, encoding)
+    return _layout(source, size, meta, result, guessed, encoding)
 
 
 def _walk(file: BinaryIO, meta: FileMeta, window: Window, encoding: Encoding, limits: Limits) -> WalkResult:
@@ -84,12 +84,12 @@ def _walk(file: BinaryIO, meta: FileMeta, window: Window, encoding: Encoding, li
 
 
 def _layout(
-    path: Path, size: int, meta: FileMeta, result: WalkResult, syntax: str, encoding: Encoding
+    source: Source, size: int, meta: FileMeta, result: WalkResult, syntax: str, encoding: Encoding
 ) -> FileLayout:
     if syntax in (IMPLICIT_LITTLE, EXPLICIT_LITTLE):
         syntax = IMPLICIT_LITTLE if result.implicit_vr else EXPLICIT_LITTLE
     return FileLayout(
-        path=path,
+        source=source,
         transfer_syntax_uid=syntax,
         sop_class_uid=result.sop_class_uid,
         sop_instance_uid=result.sop_instance_uid,

@@ -3,7 +3,6 @@
 import struct
 import weakref
 from contextlib import ExitStack
-from pathlib import Path
 from typing import BinaryIO
 
 from pydicom.dataset import Dataset
@@ -12,6 +11,7 @@ from exchange.dicomio.fragments import Span, frame_spans, undecodable
 from exchange.dicomio.getters import integer, text
 from exchange.dicomio.layout import DOUBLE_FLOAT_PIXEL_DATA, FLOAT_PIXEL_DATA, FileLayout, PixelElement
 from exchange.dicomio.stream import open_offsets, pieces
+from exchange.domain.source import Source
 
 
 class FrameSource:
@@ -27,11 +27,11 @@ class FrameSource:
             copies the value copies them too.
     """
 
-    def __init__(self, path: Path, layout: FileLayout, header: Dataset) -> None:
+    def __init__(self, path: Source, layout: FileLayout, header: Dataset) -> None:
         """Open the file and find its frames.
 
         Args:
-            path: The file (`layout.path`).
+            path: The file (`layout.source`).
             layout: What `examine` found.
             header: What `read_header` gave.
 
@@ -39,7 +39,7 @@ class FrameSource:
             InputError: `undecodable-pixels`, the header does not fit the pixel data.
             OSError: The file cannot be read.
         """
-        if path != layout.path:
+        if path != layout.source:
             raise ValueError("cannot read frames: the layout is of another file")
         self._little_endian = layout.little_endian
         self._pixels = layout.pixels

@@ -1,7 +1,6 @@
 """`read_header`: the data set without its pixels, through pydicom, after the structural walk said yes."""
 
 from io import BytesIO
-from pathlib import Path
 
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filereader import read_dataset
@@ -16,11 +15,12 @@ from exchange.dicomio.quiet import quiet
 from exchange.dicomio.refusals import exceeded, not_dicom
 from exchange.dicomio.stream import open_offsets, pieces
 from exchange.domain.errors import InputError
+from exchange.domain.source import Source
 
 _DEFAULTS = Limits()
 
 
-def read_header(path: Path, limits: Limits = _DEFAULTS) -> Dataset:
+def read_header(path: Source, limits: Limits = _DEFAULTS) -> Dataset:
     """Read all elements but top-level Float, Double Float and Pixel Data, those behind it included.
 
     The pixel element itself is left out (not emptied); `examine` says where it lies. Every element is

@@ -1,7 +1,8 @@
 """Where things lie in a DICOM file: the answer of one structural walk."""
 
 from dataclasses import dataclass
-from pathlib import Path
+
+from exchange.domain.source import Source
 
 FLOAT_PIXEL_DATA = 0x7FE00008
 DOUBLE_FLOAT_PIXEL_DATA = 0x7FE00009
@@ -45,7 +46,7 @@ class FileLayout:
     """What a structural walk found.
 
     Attributes:
-        path: The file.
+        source: The file.
         transfer_syntax_uid: Of the data set, as found: a file that claims explicit VR and holds implicit VR
             (or the reverse) shows what it holds; guessed when the file does not say.
         sop_class_uid: (0008,0016) of the data set, as data: it may be no valid UID and is never a path.
@@ -60,7 +61,7 @@ class FileLayout:
         pixels: Top-level pixel data, None when there is none.
     """
 
-    path: Path
+    source: Source
     transfer_syntax_uid: str
     sop_class_uid: str
     sop_instance_uid: str

@@ -8,10 +8,11 @@ from exchange.dicomio.examine import examine
 from exchange.dicomio.filemeta import encode_file_meta
 from exchange.dicomio.stream import open_binary, pieces
 from exchange.dicomio.write import WrittenInstance
+from exchange.domain.source import Source
 from exchange.durable import write_file
 
 
-def rewrap(source: Path, target: Path) -> WrittenInstance:
+def rewrap(source: Source, target: Path) -> WrittenInstance:
     """Copy a data set, byte for byte, under a zero preamble and a fresh file meta information.
 
     What the source's file meta said of its way here (AE titles, private information) does not go along.

@@ -10,13 +10,14 @@ from typing import BinaryIO, cast
 from exchange.dicomio.layout import FileLayout
 from exchange.dicomio.limits import MIB, Limits
 from exchange.dicomio.refusals import exceeded, not_dicom, truncated
+from exchange.domain.source import Source
 
 _PIECE = 256 * 1024
 
 
-def open_binary(path: Path) -> BinaryIO:
+def open_binary(source: Source) -> BinaryIO:
     """Open a file for reading by offset; the reader buffers for itself."""
-    return path.open("rb", buffering=0)
+    return source.open("rb", buffering=0) if isinstance(source, Path) else source.open_plain()
 
 
 def inflate(source: BinaryIO, start: int, limits: Limits) -> BinaryIO:
@@ -60,7 +61,7 @@ def open_offsets(layout: FileLayout, limits: Limits | None = None) -> Iterator[B
         InputError: The file changed since it was examined.
         OSError: The file cannot be read.
     """
-    with open_binary(layout.path) as file:
+    with open_binary(layout.source) as file:
         if not layout.deflated:
             yield file
             return

@@ -7,7 +7,8 @@ before the iterator ended in order: it raises at its end when these are not the 
 from collections.abc import Iterator
 from hashlib import sha256
 
-from exchange.dicomio.filemeta import read_file_meta
+from exchange.dicomio.filemeta import encode_file_meta, read_file_meta
+from exchange.dicomio.stream import open_binary
 from exchange.dicomio.window import Window
 from exchange.domain.delivery import InstanceOutcome, InstanceState, OutgoingInstance
 from exchange.domain.errors import DeliveryError, InputError
@@ -32,20 +33,19 @@ def frozen_pieces(instance: OutgoingInstance, *, with_file_meta: bool) -> Iterat
 
     Args:
         instance: What to read.
-        with_file_meta: True for the whole Part 10 file, False for the data set alone.
+        with_file_meta: True for a Part 10 file with a fresh file meta, False for the data set alone.
 
     Raises:
         FrozenBytesError: It cannot be read, or its data set's SHA-256 is not `instance.sha256`.
     """
     state = sha256()
     try:
-        with instance.path.open("rb") as file:
+        with open_binary(instance.source) as file:
             size = file.seek(0, 2)
             offset = read_file_meta(Window(file, size)).dataset_offset
-            file.seek(0)
-            head = file.read(offset)
+            file.seek(offset)
             if with_file_meta:
-                yield head
+                yield fresh_file_meta(instance)
             while piece := file.read(PIECE):
                 state.update(piece)
                 yield piece
@@ -59,6 +59,11 @@ def frozen_pieces(instance: OutgoingInstance, *, with_file_meta: bool) -> Iterat
             "find out who changed it; nothing of it was delivered",
             altered=True,
         )
+
+
+def fresh_file_meta(instance: OutgoingInstance) -> bytes:
+    """Preamble and file meta for the way out: what a spool file's own meta says of its way in stays here."""
+    return encode_file_meta(instance.sop_class_uid, instance.sop_instance_uid, instance.transfer_syntax_uid)
 
 
 def frozen_outcome(instance: OutgoingInstance, error: FrozenBytesError) -> InstanceOutcome:

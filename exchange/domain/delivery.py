@@ -3,8 +3,9 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from pathlib import Path
 from typing import Protocol
+
+from exchange.domain.source import Source
 
 
 class InstanceState(StrEnum):
@@ -12,16 +13,21 @@ class InstanceState(StrEnum):
 
     PENDING = "pending"
     SENT = "sent"  # the peer confirmed it
+    COMMITTED = "committed"  # the peer answers for its safekeeping (storage commitment, PS3.4 J)
     WARNING = "warning"  # the peer took it with a warning (0xB000, 0xB006, 0xB007, …)
     REFUSED = "refused"
     UNKNOWN = "unknown"
 
 
+CONFIRMED = frozenset({InstanceState.SENT, InstanceState.WARNING, InstanceState.COMMITTED})
+"""The peer has the instance."""
+
+
 @dataclass(frozen=True, slots=True)
 class OutgoingInstance:
-    """One frozen, de-identified file to be sent. `path` is a Part 10 file; its bytes never change."""
+    """One frozen instance to be sent. `source` gives a Part 10 file; its bytes never change."""
 
-    path: Path
+    source: Source
     sop_class_uid: str
     sop_instance_uid: str
     study_instance_uid: str
@@ -38,12 +44,14 @@ class InstanceOutcome:
     Attributes:
         status: Protocol status as text (`0x0000`, `200`), "" when none came.
         detail: PHI-free explanation for a person.
+        wanted_syntaxes: Of a refused instance, transfer syntaxes in which the peer would take its SOP class.
     """
 
     sop_instance_uid: str
     state: InstanceState
     status: str = ""
     detail: str = ""
+    wanted_syntaxes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

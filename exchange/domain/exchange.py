@@ -1,6 +1,6 @@
 """Exchanges: one study on one route, the unit of policy, hold, retry and receipt."""
 
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 
 
 class Direction(StrEnum):
@@ -29,8 +29,22 @@ class DeliveryState(StrEnum):
     PENDING = "pending"
     ACTIVE = "active"
     WAITING = "waiting"  # backing off
+    COMMITTING = "committing"  # all sent; the peer's storage commitment is awaited
     FORWARDED = "forwarded"
+    COMMITTED = "committed"  # all sent, and the peer answers for its safekeeping
     REJECTED = "rejected"  # the peer refused at least one instance for good
+
+
+ENDED_DELIVERIES = frozenset({DeliveryState.FORWARDED, DeliveryState.COMMITTED, DeliveryState.REJECTED})
+"""Nothing more is sent; the R2 is written or owed."""
+
+
+class Priority(IntEnum):
+    """How urgent an exchange is: a higher one is processed and delivered first."""
+
+    ROUTINE = 0
+    HIGH = 1
+    STAT = 2
 
 
 class HoldState(StrEnum):

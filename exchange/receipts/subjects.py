@@ -1,13 +1,12 @@
 """Subjects of files as they will be sent; the verifier has its own reader and must agree with this one."""
 
-from pathlib import Path
-
 from exchange.dicomio.digest import dataset_sha256, pixel_sha256
 from exchange.dicomio.examine import examine
+from exchange.domain.source import Source
 from exchange.receipts.facts import Subject
 
 
-def subject_for(path: Path) -> Subject:
+def subject_for(path: Source) -> Subject:
     """The subject of a Part 10 file.
 
     Raises:

@@ -12,7 +12,6 @@ What is written, by what was found:
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from pydicom.dataset import Dataset
 
@@ -20,6 +19,7 @@ from exchange.dicomio.layout import FileLayout, PixelElement
 from exchange.dicomio.payloads import CopyPayload, EncapsulatedPayload, NativePayload, PixelPayload
 from exchange.dicomio.syntaxes import EXPLICIT_LITTLE
 from exchange.domain.identifiers import HarvestedIdentifiers
+from exchange.domain.source import Source
 from redact.ocr.matching import IdentifierMatcher
 from redact.ocr.reader import TextReader
 from redact.pixels.boxes import TextBox
@@ -60,7 +60,7 @@ class PixelOutcome:
 
 
 def clean_pixels(
-    path: Path,
+    path: Source,
     layout: FileLayout,
     header: Dataset,
     reader: TextReader,
@@ -70,7 +70,7 @@ def clean_pixels(
     """Find the text of one instance and prepare its clean pixels.
 
     Args:
-        path: The file (`layout.path`); it must stay until the payload is written.
+        path: The file (`layout.source`); it must stay until the payload is written.
         layout: What `examine` found; it has pixels.
         header: The *original* header.
         reader: The cleaner's reader.
@@ -86,7 +86,7 @@ def clean_pixels(
     return _outcome(frames, layout, header, findings)
 
 
-def remove_boxes(path: Path, layout: FileLayout, header: Dataset, boxes: Sequence[TextBox]) -> PixelOutcome:
+def remove_boxes(path: Source, layout: FileLayout, header: Dataset, boxes: Sequence[TextBox]) -> PixelOutcome:
     """Prepare clean pixels with exactly these boxes removed, without reading anything.
 
     For boxes that a person, the device catalogue or the proof ordered; a repair passes the boxes of the first

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from pydicom.dataset import Dataset
@@ -11,6 +10,7 @@ from exchange.dicomio.frames import FrameSource
 from exchange.dicomio.layout import FileLayout
 from exchange.domain.codes import ReasonCode
 from exchange.domain.errors import HeldError, InputError
+from exchange.domain.source import Source
 from redact.pixels.codecs import Pixels, decode, is_supported, is_video
 from redact.pixels.form import PIXEL_PATH, PixelForm, read_form, undecodable
 
@@ -57,7 +57,7 @@ class Frame:
 class FrameReader:
     """Decodes the frames of one instance by index, and notes how they were checked."""
 
-    def __init__(self, path: Path, layout: FileLayout, header: Dataset) -> None:
+    def __init__(self, path: Source, layout: FileLayout, header: Dataset) -> None:
         """Check the form; nothing is decoded yet.
 
         Raises:

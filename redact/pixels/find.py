@@ -4,12 +4,12 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from pathlib import Path
 
 from pydicom.dataset import Dataset
 
 from exchange.dicomio.layout import FileLayout
 from exchange.domain.identifiers import HarvestedIdentifiers
+from exchange.domain.source import Source
 from redact.ocr.matching import IdentifierMatcher
 from redact.ocr.reader import TextReader
 from redact.pixels.boxes import BoxRule, TextBox, merge
@@ -41,7 +41,9 @@ class Findings:
     checking: str
 
 
-def renderings(path: Path, layout: FileLayout, header: Dataset) -> Iterator[tuple[int, tuple[Picture, ...]]]:
+def renderings(
+    path: Source, layout: FileLayout, header: Dataset
+) -> Iterator[tuple[int, tuple[Picture, ...]]]:
     """Each frame's index and its pictures for reading, one frame in memory at a time.
 
     Raises:
@@ -54,7 +56,7 @@ def renderings(path: Path, layout: FileLayout, header: Dataset) -> Iterator[tupl
 
 
 def find_text(
-    path: Path,
+    path: Source,
     layout: FileLayout,
     header: Dataset,
     reader: TextReader,

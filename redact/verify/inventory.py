@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from mmap import ACCESS_READ, mmap
-from pathlib import Path
 
 from pydicom.datadict import keyword_for_tag
 from pydicom.dataset import Dataset
@@ -14,6 +13,7 @@ from exchange.dicomio.layout import FileLayout
 from exchange.dicomio.stream import open_offsets
 from exchange.domain.errors import HeldError
 from exchange.domain.identifiers import Identifier, IdentifierKind
+from exchange.domain.source import Source
 from redact.identifiers.pseudonymiser import is_placeholder
 from redact.verify import forms
 from redact.verify.decode import DATE_VRS, declared_text
@@ -113,7 +113,7 @@ def dataset_walk(layout: FileLayout, buffer: Buffer) -> Walk:
     return Walk(buffer, start, layout.end_offset, syntax)
 
 
-def read_inventory(path: Path, layout: FileLayout) -> Inventory:
+def read_inventory(path: Source, layout: FileLayout) -> Inventory:
     """The inventory of an original; what the strict walk cannot follow is read through pydicom instead."""
     inventory = Inventory()
     try:

@@ -18,6 +18,7 @@ from exchange.dicomio.layout import FileLayout
 from exchange.domain.codes import ReasonCode
 from exchange.domain.errors import HeldError
 from exchange.domain.identifiers import HarvestedIdentifiers
+from exchange.domain.source import Source
 from redact.ocr.matching import IdentifierMatcher
 from redact.ocr.reader import TextReader
 from redact.pixels.boxes import TextBox
@@ -44,7 +45,7 @@ class SecondReading:
         self._identifiers = identifiers
         self._canaries: set[Canary] = set()
 
-    def __call__(self, original: Path, cleaned: Path, layout: FileLayout) -> Sequence[TextBox]:
+    def __call__(self, original: Source, cleaned: Path, layout: FileLayout) -> Sequence[TextBox]:
         """The boxes of text that the policy would remove from the cleaned file.
 
         Raises:

@@ -28,6 +28,7 @@ from exchange.dicomio.stream import open_binary
 from exchange.domain.codes import ReasonCode
 from exchange.domain.errors import HeldError, InputError
 from exchange.domain.identifiers import HarvestedIdentifiers, Identifier
+from exchange.domain.source import Source
 from redact.headers.profile import Option
 from redact.pixels.boxes import TextBox
 from redact.verify import forms
@@ -45,7 +46,7 @@ from redact.verify.walk import Element
 class PixelProof(Protocol):
     """Reads cleaned pixels with another reader than the cleaner's (`redact.verify.pixels.SecondReading`)."""
 
-    def __call__(self, original: Path, cleaned: Path, layout: FileLayout) -> Sequence[TextBox]:
+    def __call__(self, original: Source, cleaned: Path, layout: FileLayout) -> Sequence[TextBox]:
         """The boxes of text that should not be there; `layout` is the cleaned file's."""
 
     def check_canary(self, canary: Canary) -> None:
@@ -104,7 +105,7 @@ class Prover:
         self._canary = Canary.of(self.canary_seed)
         self._known = frozenset(forms.squeezed(item.value) for item in self.identifiers.items)
 
-    def prove(self, original: Path, cleaned: Path) -> InstanceProof:
+    def prove(self, original: Source, cleaned: Path) -> InstanceProof:
         """Prove one cleaned file against its original.
 
         Raises:
@@ -180,7 +181,7 @@ class Prover:
             if old and new != self.expectations.pseudonymiser.uid(old):
                 raise _held(ReasonCode.PROOF_IDENTIFIER, "a UID is not the mapped one", path)
 
-    def _check_pixels(self, original: Path, cleaned: Path, layout: FileLayout) -> str:
+    def _check_pixels(self, original: Source, cleaned: Path, layout: FileLayout) -> str:
         if self.pixel_proof is None or layout.pixels is None:
             return "not examined"
         self.pixel_proof.check_canary(self._canary)
@@ -193,7 +194,7 @@ class Prover:
 
 
 def prove_instance(
-    original: Path,
+    original: Source,
     cleaned: Path,
     *,
     identifiers: HarvestedIdentifiers,
@@ -220,7 +221,7 @@ def _examine_cleaned(cleaned: Path) -> tuple[str, FileLayout]:
 def _scan(scanner: Scanner, layout: FileLayout) -> Inventory:
     """Both scans over every byte of the file, and over the inflated data set; the first leak is the hold."""
     after = Inventory()
-    with open_binary(layout.path) as file, mmap(file.fileno(), 0, access=ACCESS_READ) as whole:
+    with open_binary(layout.source) as file, mmap(file.fileno(), 0, access=ACCESS_READ) as whole:
         envelope = envelope_elements(whole, layout)
         with opened(layout) as buffer:
 

@@ -1,6 +1,6 @@
 """Storing files and arbitrary bytes over DICOM, without any installed toolkit."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 
 from exchange.dicomio.examine import examine
@@ -23,15 +23,15 @@ def store_bytes(port: int, called_ae: str, uids: tuple[str, str], data: bytes, s
         return association.store(association.contexts[uids[0], syntax], *uids, [data])
 
 
-def store_files(port: int, called_ae: str, files: Iterable[Path]) -> list[int]:
+def store_files(port: int, called_ae: str, files: Sequence[Path]) -> list[int]:
     """C-STORE Part 10 files over one association; the statuses."""
     layouts = [examine(path) for path in files]
     proposals = sorted({(one.sop_class_uid, one.transfer_syntax_uid) for one in layouts})
     statuses = []
     with Association.request(peer(port, called_ae), proposals) as association:
-        for one in layouts:
+        for path, one in zip(files, layouts, strict=True):
             context = association.contexts[one.sop_class_uid, one.transfer_syntax_uid]
-            data = one.path.read_bytes()[one.dataset_offset :]
+            data = path.read_bytes()[one.dataset_offset :]
             statuses.append(association.store(context, one.sop_class_uid, one.sop_instance_uid, [data]))
     return statuses
 

@@ -8,6 +8,8 @@ from pydicom import Dataset, dcmread  # noqa: TID251 - tests build their input; 
 from pydicom.uid import UID
 
 from exchange.dicomio.digest import dataset_sha256
+from exchange.dicomio.examine import examine
+from exchange.dicomio.rewrap import rewrap
 from exchange.domain.delivery import OutgoingInstance
 
 STUDY = "2.25.100"
@@ -25,8 +27,14 @@ def outgoing(path: Path) -> OutgoingInstance:
         str(ds.SeriesInstanceUID),
         str(ds.file_meta.TransferSyntaxUID),
         dataset_sha256(path),
-        path.stat().st_size,
+        examine(path).dataset_length,
     )
+
+
+def plain_file(instance: OutgoingInstance) -> Path:
+    """The plain file that an instance of these tests lies in."""
+    assert isinstance(instance.source, Path)
+    return instance.source
 
 
 def example(name: str) -> Path:
@@ -46,7 +54,10 @@ def freeze(ds: Dataset, path: Path, number: int, *, sop_class_uid: str = "") -> 
     ds.file_meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
     if sop_class_uid:
         ds.SOPClassUID = ds.file_meta.MediaStorageSOPClassUID = UID(sop_class_uid)
-    ds.save_as(path)
+    raw = path.with_suffix(".raw")
+    ds.save_as(raw)
+    rewrap(raw, path)  # the file meta that frozen files have
+    raw.unlink()
     return outgoing(path)
 
 

@@ -14,7 +14,7 @@ from exchange.domain.delivery import DeliveryReport, InstanceOutcome, InstanceSt
 from exchange.domain.errors import ConfigurationError, PeerRefused, PeerUnavailable
 from tests.support import orthanc
 from tests.support.certificates import make_certificates
-from tests.support.outgoing import STUDY, make_study
+from tests.support.outgoing import STUDY, make_study, plain_file
 from tests.support.ports import HOST, free_port
 from tests.support.scripted_stow import Answer, Script, ScriptedStow, accept_all, dicom_json
 from tests.support.tls_front import TlsFront
@@ -106,7 +106,9 @@ def test_failures(failure: Failure, study: Sequence[OutgoingInstance]) -> None:
         again = [each for each in study if by_uid.get(each.sop_instance_uid) not in done]
         assert all(outcome.state is SENT for outcome in send(server.url, again).outcomes)
         for each in study:
-            assert set(server.received[each.sop_instance_uid]) == {sha256(each.path.read_bytes()).hexdigest()}
+            assert set(server.received[each.sop_instance_uid]) == {
+                sha256(plain_file(each).read_bytes()).hexdigest()
+            }
 
 
 def test_silence_is_unknown(study: Sequence[OutgoingInstance]) -> None:
@@ -136,10 +138,10 @@ def test_peer_down(study: Sequence[OutgoingInstance]) -> None:
 
 def test_altered_bytes_never_arrive(tmp_path: Path) -> None:
     study = make_study(tmp_path, 4)
-    data = bytearray(study[1].path.read_bytes())
+    data = bytearray(plain_file(study[1]).read_bytes())
     data[-1] ^= 1
-    study[1].path.write_bytes(data)
-    study[2].path.unlink()
+    plain_file(study[1]).write_bytes(data)
+    plain_file(study[2]).unlink()
     with ScriptedStow() as server:
         report = send(server.url, study)
         states = {outcome.sop_instance_uid: outcome.state for outcome in report.outcomes}
@@ -250,7 +252,7 @@ def test_orthanc_takes_the_study_twice_through_tls(study: Sequence[OutgoingInsta
             assert [outcome.state for outcome in report.outcomes] == [SENT] * 4
         assert len(server.instances()) == 4
         held = {sha256(server.file(each)).hexdigest() for each in server.instances()}
-        assert held == {sha256(each.path.read_bytes()).hexdigest() for each in study}
+        assert held == {sha256(plain_file(each).read_bytes()).hexdigest() for each in study}
 
 
 @pytest.mark.interop

@@ -12,7 +12,7 @@ from exchange.destinations.folder import FolderDestination
 from exchange.dicomio.digest import dataset_sha256
 from exchange.domain.delivery import InstanceOutcome, InstanceState, OutgoingInstance
 from exchange.domain.errors import PeerRefused, PeerUnavailable
-from tests.support.outgoing import SERIES, STUDY, make_study
+from tests.support.outgoing import SERIES, STUDY, make_study, plain_file
 
 SENT, REFUSED, PENDING = InstanceState.SENT, InstanceState.REFUSED, InstanceState.PENDING
 
@@ -41,7 +41,7 @@ def test_writes_the_same_bytes_under_the_uids(study: Sequence[OutgoingInstance],
     assert [outcome.state for outcome in told] == [SENT] * 3
     for instance in study:
         written = file_of(target, instance)
-        assert written.read_bytes() == instance.path.read_bytes()
+        assert written.read_bytes() == plain_file(instance).read_bytes()
         assert dataset_sha256(written) == instance.sha256
         assert written.stat().st_mode & 0o777 == 0o640
     files = [path for path in target.rglob("*") if path.is_file()]
@@ -66,7 +66,7 @@ def another_there(study: Sequence[OutgoingInstance], target: Path) -> Sequence[O
 
 def symlink_there(study: Sequence[OutgoingInstance], target: Path) -> Sequence[OutgoingInstance]:
     file_of(target, study[1]).parent.mkdir(parents=True)
-    file_of(target, study[1]).symlink_to(study[1].path)
+    file_of(target, study[1]).symlink_to(plain_file(study[1]))
     return study
 
 
@@ -75,14 +75,14 @@ def path_as_uid(study: Sequence[OutgoingInstance], target: Path) -> Sequence[Out
 
 
 def altered(study: Sequence[OutgoingInstance], target: Path) -> Sequence[OutgoingInstance]:
-    data = bytearray(study[1].path.read_bytes())
+    data = bytearray(plain_file(study[1]).read_bytes())
     data[-1] ^= 1
-    study[1].path.write_bytes(data)
+    plain_file(study[1]).write_bytes(data)
     return study
 
 
 def vanished(study: Sequence[OutgoingInstance], target: Path) -> Sequence[OutgoingInstance]:
-    study[1].path.unlink()
+    plain_file(study[1]).unlink()
     return study
 
 

@@ -114,7 +114,7 @@ def test_big_endian_becomes_little_endian_when_told(name: str, syntax: str, tmp_
     write_instance(out, read_header_at(layout), syntax, CopyPayload(layout))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # odd-length pixel data
-        assert np.array_equal(read(out).pixel_array, read(layout.path).pixel_array)
+        assert np.array_equal(read(out).pixel_array, read(local(name)).pixel_array)
 
 
 @given(

@@ -16,6 +16,7 @@ from exchange.dicomio.layout import FileLayout
 from exchange.domain.codes import ReasonCode
 from exchange.domain.errors import HeldError
 from exchange.domain.identifiers import HarvestedIdentifiers, IdentifierKind
+from exchange.domain.source import Source
 from redact.headers.profile import Option
 from redact.pixels.boxes import BoxRule, TextBox
 from redact.verify.canary import Canary
@@ -367,8 +368,8 @@ class Reading:
         self.boxes = boxes
         self.canaries: list[Canary] = []
 
-    def __call__(self, original: Path, cleaned: Path, layout: FileLayout) -> tuple[TextBox, ...]:
-        assert layout.path == cleaned != original
+    def __call__(self, original: Source, cleaned: Path, layout: FileLayout) -> tuple[TextBox, ...]:
+        assert layout.source == cleaned != original
         return self.boxes
 
     def check_canary(self, canary: Canary) -> None:

@@ -63,7 +63,7 @@ def test_walk_agrees_with_the_writer(syntax: str, tmp_path: Path) -> None:
     layout = examine(write(tmp_path / "a.dcm", cleaned(), syntax))
     with opened(layout) as buffer:
         elements = list(dataset_walk(layout, buffer))
-    header = read_header(layout.path)
+    header = read_header(layout.source)
     assert {element.tag for element in elements if element.depth == 0} == {
         int(element.tag) for element in header
     } | {0x7FE00010}
