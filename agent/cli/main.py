@@ -33,7 +33,7 @@ VERBS = {
     "clean": "De-identify a file or folder offline, exactly as a route would.",
     "verify": "Check receipts offline.",
     "status": "Show what the running daemon does.",
-    "exchanges": "List, show, retry and cancel exchanges.",
+    "exchanges": "List, show, retry, prioritise and cancel exchanges.",
     "holds": "List, show, release and reject holds.",
     "doctor": "Check this box and its peers.",
     "models": "List and fetch the model files that read pixels.",

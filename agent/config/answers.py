@@ -43,12 +43,15 @@ class CheckAnswer(_Answer):
     problems: tuple[ProblemAnswer, ...]
 
 
+Planned = Literal["removed", "emptied", "replaced", "uid", "shifted", "kept", "added"]
+
+
 class PlannedElement(_Answer):
     """What would happen to one element, wherever it stands in the study; no values."""
 
     path: str = Field(description="Tags from the root; [] stands for every item of a sequence.")
     keyword: str = Field(description="Empty for private and unknown elements.")
-    action: Literal["removed", "emptied", "replaced", "uid", "shifted", "kept", "added"]
+    action: Planned
     count: int = Field(description="How many times in the study.")
 
 
@@ -56,7 +59,7 @@ class PlannedRoute(_Answer):
     """One exchange that would be opened."""
 
     route: str
-    identity: Literal["removed", "retained"]
+    identity: Literal["removed", "retained", "quarantined"]
     profile: str | None
     pseudonymDomain: str | None  # noqa: N815 - a JSON name
     conditions: dict[str, str] = Field(description="The route's match, as written.")

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 from agent.config.models import Route
 from agent.config.remarks import Remark, Subject
-from exchange.domain.exchange import Direction
 
 _VERSION = "not available in this version"
 
@@ -12,10 +11,6 @@ _VERSION = "not available in this version"
 def check_availability(subject: Subject) -> Iterator[Remark]:
     """Errors for what would change what leaves the hospital; a warning for what would merely be missing."""
     listen = subject.site.listen
-    if listen.dicomweb is not None:
-        yield Remark(
-            ("listen", "dicomweb"), f"a DICOMweb listener is {_VERSION}", "leave it out", on_key=True
-        )
     if listen.web is not None:
         yield Remark(
             ("listen", "web"),
@@ -29,22 +24,12 @@ def check_availability(subject: Subject) -> Iterator[Remark]:
 
 
 def _route(path: tuple[str | int, ...], route: Route) -> Iterator[Remark]:
-    if route.direction is Direction.INBOUND:
-        yield Remark(
-            (*path, "direction"),
-            f"inbound routes are {_VERSION}: open and reconcile are not built",
-            "leave the route out; studies without a route are held as unrouted",
-        )
     if route.seal is not None:
         yield Remark(
             (*path, "seal"),
             f"payload encryption is {_VERSION}",
             "leave seal out, or wait with this route",
             on_key=True,
-        )
-    if route.on_resend == "ignore":
-        yield Remark(
-            (*path, "on_resend"), f"on_resend: ignore is {_VERSION}", "leave it out: re-sends are redelivered"
         )
     if route.triage is not None and (route.triage.models or route.triage.mode == "active"):
         yield Remark((*path, "triage"), f"triage models are {_VERSION}", "leave triage out", on_key=True)

@@ -4,13 +4,14 @@ import os
 import ssl
 import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
-from agent.config.models import Peer
+from agent.config.models import DicomwebListener, Peer
 from agent.config.remarks import Remark, Subject
 from agent.config.source import Path as Place
 
@@ -30,9 +31,23 @@ def check_files(subject: Subject, now: datetime) -> Iterator[Remark]:
         place: Place = ("listen", "dicom_tls")
         yield from _pair((*place, "cert"), tls.cert, (*place, "key"), tls.key, now)
         yield from _certificates((*place, "client_ca"), tls.client_ca, now)
+    if subject.site.listen.dicomweb is not None:
+        yield from _web_listener(("listen", "dicomweb"), subject.site.listen.dicomweb, now)
     for name, peer in subject.site.peers.items():
         yield from _peer(("peers", name), peer, now)
     yield from _folders(subject)
+
+
+def _web_listener(place: Place, listener: DicomwebListener, now: datetime) -> Iterator[Remark]:
+    if listener.cert is not None and listener.key is not None:
+        yield from _pair((*place, "cert"), listener.cert, (*place, "key"), listener.key, now)
+    if listener.client_ca is not None:
+        yield from _certificates((*place, "client_ca"), listener.client_ca, now)
+    for number, door in enumerate(listener.doors):
+        if door.token_file is not None:
+            # The server refuses such a file: whoever reads it may send studies in.
+            for remark in _secret((*place, "doors", number, "token_file"), door.token_file):
+                yield replace(remark, severity="error")
 
 
 def _peer(place: Place, peer: Peer, now: datetime) -> Iterator[Remark]:

@@ -10,8 +10,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from agent.config.availability import check_availability
+from agent.config.doors import check_doors
 from agent.config.files import check_files
 from agent.config.firmware import load_firmware_profiles
+from agent.config.inbound import check_inbound
 from agent.config.models import Site
 from agent.config.problems import Problem, SiteFileError, did_you_mean
 from agent.config.profiles import load_profile, profile_files
@@ -143,6 +145,8 @@ def _subject(site: Site, value: dict[str, Any], folder: Path, numbers: tuple[int
 def _remarks(subject: Subject, now: datetime) -> Iterator[Remark]:
     yield from check_references(subject)
     yield from check_availability(subject)
+    yield from check_inbound(subject)
+    yield from check_doors(subject)
     yield from check_files(subject, now)
     yield from _profiles(subject)
     if subject.site.firmware_profile is not None:

@@ -85,6 +85,7 @@ ALLOWED_KEYS = frozenset(
         "dropped_keys",
         "workflow_id",
         "abort",
+        "missing",
     ]
 )
 """Keys that a log line may have. Adding one is a decision: can its value ever come from a study?"""

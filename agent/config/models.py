@@ -13,6 +13,8 @@ from agent.config.types import (
     Count,
     DatabaseUrl,
     Host,
+    IdPrefix,
+    Issuer,
     Name,
     Pattern,
     Pin,
@@ -255,8 +257,12 @@ class Retry(Part):
 class Quarantine(Part):
     """Under which identity an inbound study without a certain local patient enters the PACS."""
 
-    issuer: Text | None = Field(None, description="IssuerOfPatientID; default: the sending peer's name.")
-    prefix: Text | None = Field(None, description="Put before PatientID; default: the route's name and -.")
+    issuer: Issuer | None = Field(
+        None, description="IssuerOfPatientID; default: the sending peer's name, else the calling AE title."
+    )
+    prefix: IdPrefix | None = Field(
+        None, description="Put before PatientID; default: the route's name and -."
+    )
 
 
 def _deidentify_kind(value: object) -> str:
@@ -297,6 +303,11 @@ class Route(Part):
     def profile(self) -> str | None:
         """Name of the de-identification profile; None when identity is retained."""
         return self.deidentify.profile if isinstance(self.deidentify, Deidentify) else None
+
+    @property
+    def quarantine_prefix(self) -> str:
+        """What is put before each PatientID of an inbound study without a certain local patient."""
+        return self.quarantine.prefix or f"{self.name}-"
 
     @property
     def pseudonym_domain(self) -> str | None:
@@ -380,12 +391,18 @@ class Site(Part):
 
     @property
     def accepted_ae_titles(self) -> frozenset[str]:
-        """Every AE title that may be called: the listeners' and the routes'."""
+        """Every AE title that may be called over DICOM: the listeners' and the routes'.
+
+        Not a door's of the STOW-RS server, unless a listener lists it, too: who has no token for the door
+        shall not come in beside it.
+        """
         titles: set[str] = set()
-        for listener in (self.listen.dicom, self.listen.dicom_tls):
-            titles.update(listener.ae_titles if listener else ())
         for route in self.routes:
             titles.update(as_tuple(route.match.called_ae))
+        if self.listen.dicomweb is not None:
+            titles.difference_update(door.called_ae for door in self.listen.dicomweb.doors)
+        for listener in (self.listen.dicom, self.listen.dicom_tls):
+            titles.update(listener.ae_titles if listener else ())
         return frozenset(titles)
 
     def route(self, name: str) -> Route:

@@ -7,6 +7,7 @@ from agent.config.models import Deidentify, Match, Route, as_tuple
 from agent.config.problems import did_you_mean
 from agent.config.remarks import Remark, Subject
 from agent.config.source import Path
+from exchange.domain.exchange import Direction
 
 _EVERYWHERE = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, not bound to
 
@@ -55,6 +56,7 @@ def _targets(subject: Subject, path: Path, route: Route) -> Iterator[Remark]:
                 yield Remark((*path, key, index), f"{noun} {name} is named twice", "leave one")
             elif noun == "route" and name == route.name:
                 yield Remark((*path, key, index), "a route cannot open itself again", "leave it out")
+    yield from _query(subject, path, route.settle.query)
     for name in as_tuple(route.match.peer):
         if name not in subject.peer_names:
             yield Remark(
@@ -62,6 +64,21 @@ def _targets(subject: Subject, path: Path, route: Route) -> Iterator[Remark]:
                 f"unknown peer {name}",
                 did_you_mean(name, subject.peer_names, "peer"),
             )
+
+
+def _query(subject: Subject, path: Path, name: str | None) -> Iterator[Remark]:
+    """Only a DICOM peer can be asked by C-FIND."""
+    if name is None:
+        return
+    dicom = [known for known, peer in subject.site.peers.items() if peer.dicom is not None]
+    if name not in subject.peer_names:
+        yield Remark((*path, "settle", "query"), f"unknown peer {name}", did_you_mean(name, dicom, "peer"))
+    elif name in subject.site.peers and name not in dicom:
+        yield Remark(
+            (*path, "settle", "query"),
+            f"{name} cannot be asked how many instances a study has: it is no dicom peer",
+            f"name a peer with dicom:, such as {dicom[0]}" if dicom else "add the PACS as a peer with dicom:",
+        )
 
 
 def _identity(subject: Subject, path: Path, route: Route) -> Iterator[Remark]:
@@ -72,7 +89,7 @@ def _identity(subject: Subject, path: Path, route: Route) -> Iterator[Remark]:
                 "deidentify: none has no reason",
                 "add reason: why identity may be kept",
             )
-        else:
+        elif route.direction is Direction.OUTBOUND:
             yield Remark(
                 (*path, "deidentify"),
                 f"route {route.name} removes no identity; its receipts say identity: retained",
@@ -131,9 +148,9 @@ def _covers(wide: Match, narrow: Match) -> bool:
 def _ports(subject: Subject) -> Iterator[Remark]:
     taken: dict[int, list[tuple[str, str]]] = defaultdict(list)
     listen = subject.site.listen
-    if listen.dicom is None and listen.dicom_tls is None:
+    if listen.dicom is None and listen.dicom_tls is None and listen.dicomweb is None:
         yield Remark(("listen",), "the appliance listens nowhere", "write dicom: {port: 11112}", on_key=True)
-    for name in ("dicom", "dicom_tls", "web"):
+    for name in ("dicom", "dicom_tls", "web", "dicomweb", "metrics"):
         listener = getattr(listen, name)
         if listener is None:
             continue

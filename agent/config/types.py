@@ -17,6 +17,9 @@ _PIN_HINT = (
 )
 
 
+LONGEST_ISSUER = 64
+LONGEST_PREFIX = 32  # leaves as much of the 64 characters of a PatientID to the foreign one
+
 REFUSED = "lockgate"  # pydantic's error type of our own refusals
 
 
@@ -93,6 +96,25 @@ def _pin(value: str) -> str:
     return value
 
 
+def _issuer(value: str) -> str:
+    return _identity_text(value, LONGEST_ISSUER)
+
+
+def _prefix(value: str) -> str:
+    return _identity_text(value, LONGEST_PREFIX)
+
+
+def _identity_text(value: str, longest: int) -> str:
+    # A part of a VR LO value (PS3.5 table 6.2-1) that is valid in every character set.
+    if not 1 <= len(value) <= longest:
+        raise refuse(f"{value!r} has {len(value)} characters", f"1 to {longest} are allowed")
+    if not all(" " <= character <= "~" for character in value) or "\\" in value:
+        raise refuse(f"{value!r} cannot stand in an identity", "use printable ASCII, no backslash")
+    if value != value.strip():
+        raise refuse(f"{value!r} begins or ends with a space", "leave the space out")
+    return value
+
+
 def _not_empty(value: object) -> object:
     if isinstance(value, str) and (not value or "\0" in value):
         raise refuse("the path is empty", "give a path, relative ones start at the site file")
@@ -133,6 +155,12 @@ Url = Annotated[str, Strict(), AfterValidator(_url)]
 Pattern = Annotated[str, Strict(), AfterValidator(_pattern), Field(json_schema_extra={"format": "regex"})]
 Pin = Annotated[
     str, Strict(), AfterValidator(_pin), Field(json_schema_extra={"pattern": f"^{_PIN.pattern}$"})
+]
+Issuer = Annotated[
+    str, Strict(), AfterValidator(_issuer), Field(json_schema_extra={"minLength": 1, "maxLength": 64})
+]
+IdPrefix = Annotated[
+    str, Strict(), AfterValidator(_prefix), Field(json_schema_extra={"minLength": 1, "maxLength": 32})
 ]
 # Resolved against the site file's folder (validation context), so that no reader has to think of it again.
 SitePath = Annotated[Path, BeforeValidator(_not_empty), AfterValidator(_resolve)]

@@ -10,10 +10,10 @@ from sqlalchemy.engine import Connection
 
 from agent.custody import schema
 from agent.custody.database import Database
-from agent.custody.records import Conflict, IndexedArrival, Member
-from agent.custody.rows import columns, exchange_row, insert_new, record
+from agent.custody.records import IndexedArrival, InstanceKey, Member
+from agent.custody.rows import columns, insert_new, record
 from exchange.domain.exchange import ExchangeState
-from exchange.domain.instance import Arrival
+from exchange.domain.instance import Arrival, SpooledInstance
 
 _CHUNK = 500  # bound parameters per query: SQLite's oldest default limit is 999
 
@@ -69,6 +69,44 @@ def unindexed(database: Database, arrival_ids: Iterable[str]) -> tuple[str, ...]
     return database.read(lambda connection: _unknown(connection, wanted))
 
 
+def keep_keys(database: Database, instances: Iterable[SpooledInstance]) -> None:
+    """Note the keys of files whose arrivals are known already but whose rows hold none.
+
+    An upgrade seals files that lay in clear when they were recorded.
+    """
+    table = schema.instances
+
+    def work(connection: Connection) -> None:
+        for one in instances:
+            connection.execute(
+                sa.update(table)
+                .where(
+                    table.c.identity == one.identity,
+                    table.c.wrapped_key.is_(None),
+                    table.c.deleted_at.is_(None),
+                )
+                .values(wrapped_key=one.wrapped_key)
+            )
+
+    database.write(work)
+
+
+def instance_keys(database: Database, identities: Sequence[str]) -> dict[str, InstanceKey]:
+    """What opens these instances' files, by identity; those that custody does not know are left out."""
+    table = schema.instances
+
+    def work(connection: Connection) -> dict[str, InstanceKey]:
+        found: dict[str, InstanceKey] = {}
+        for start in range(0, len(identities), _CHUNK):
+            query = sa.select(table.c.identity, *columns(InstanceKey, table)).where(
+                table.c.identity.in_(identities[start : start + _CHUNK])
+            )
+            found.update((identity, InstanceKey(*row)) for identity, *row in connection.execute(query))
+        return found
+
+    return database.read(work)
+
+
 def members(database: Database, exchange_id: str) -> tuple[Member, ...]:
     """The instances of an exchange, in the order of their coming."""
     return database.read(lambda connection: members_of(connection, exchange_id))
@@ -84,32 +122,6 @@ def members_of(connection: Connection, exchange_id: str) -> tuple[Member, ...]:
         .order_by(schema.arrivals.c.received_at, schema.members.c.identity)
     )
     return tuple(record(Member, row) for row in connection.execute(query))
-
-
-def conflicts(database: Database, exchange_id: str) -> tuple[Conflict, ...]:
-    """SOP Instance UIDs of this exchange under which its group has brought different bytes, ever.
-
-    Earlier exchanges count: a late instance that contradicts what has left already is a conflict, too.
-    """
-
-    def work(connection: Connection) -> tuple[Conflict, ...]:
-        exchange = exchange_row(connection, exchange_id)
-        mine = {one.sop_instance_uid for one in members_of(connection, exchange_id)}
-        query = (
-            sa.select(schema.instances.c.sop_instance_uid, schema.instances.c.identity)
-            .join(schema.members, schema.members.c.identity == schema.instances.c.identity)
-            .join(schema.exchanges, schema.exchanges.c.exchange_id == schema.members.c.exchange_id)
-            .join(schema.arrivals, schema.arrivals.c.arrival_id == schema.members.c.arrival_id)
-            .where(schema.exchanges.c.exchange_group == exchange.exchange_group)
-            .order_by(schema.arrivals.c.received_at, schema.instances.c.identity)
-        )
-        seen: dict[str, dict[str, None]] = {}
-        for uid, identity in connection.execute(query):
-            if uid in mine:
-                seen.setdefault(uid, {})[identity] = None
-        return tuple(Conflict(uid, tuple(ids)) for uid, ids in sorted(seen.items()) if len(ids) > 1)
-
-    return database.read(work)
 
 
 def _unknown(connection: Connection, arrival_ids: Sequence[str]) -> tuple[str, ...]:
@@ -163,6 +175,7 @@ def _record_instance(connection: Connection, item: IndexedArrival, now: datetime
         "patient_key": item.patient_key,
         "indexed_at": now,
         "unreadable_code": item.unreadable_code,
+        "wrapped_key": spooled.wrapped_key or None,
     }
     if insert_new(connection, schema.instances, [row]):
         return
@@ -173,6 +186,12 @@ def _record_instance(connection: Connection, item: IndexedArrival, now: datetime
         .where(table.c.identity == spooled.identity, table.c.deleted_at.is_not(None))
         .values(deleted_at=None, indexed_at=now)
     )
+    if spooled.wrapped_key:  # of the file that lies there now; nothing else opens it
+        connection.execute(
+            sa.update(table)
+            .where(table.c.identity == spooled.identity)
+            .values(wrapped_key=spooled.wrapped_key)
+        )
 
 
 def _open_exchange(connection: Connection, group: str) -> str | None:

@@ -19,7 +19,8 @@ from sqlalchemy import event
 from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
-from agent.custody.schema import SCHEMA_VERSION, metadata, schema_version
+from agent.custody import migration
+from agent.custody.schema import SCHEMA_VERSION, schema_version
 from exchange.domain.errors import CustodyError
 from exchange.durable import fsync_folder
 
@@ -84,13 +85,13 @@ class Database:
 
 
 def open_database(url: str) -> Database:
-    """Open the database, creating its tables when it is empty.
+    """Open the database, creating its tables when it is empty and bringing an older one up to date.
 
     Args:
         url: `sqlite:///relative`, `sqlite:////absolute` or `postgresql://…`.
 
     Raises:
-        CustodyError: It cannot be opened, or a newer Lockgate has written it.
+        CustodyError: It cannot be opened or migrated, or a newer Lockgate has written it.
     """
     try:
         parsed = make_url(url)
@@ -112,13 +113,10 @@ def _prepare(connection: Connection) -> None:
     schema_version.create(connection, checkfirst=True)
     found = connection.execute(sa.select(schema_version.c.version)).scalar()
     if found is None:
-        metadata.create_all(connection)
+        migration.create(connection)
         connection.execute(sa.insert(schema_version).values(id=1, version=SCHEMA_VERSION))
     elif found != SCHEMA_VERSION:
-        raise CustodyError(
-            f"cannot open the database: its schema is version {found}, this program knows {SCHEMA_VERSION}",
-            "start the version of lockgate that wrote it, or a newer one",
-        )
+        migration.migrate(connection, found)
 
 
 def _sqlite(url: URL) -> Engine:
@@ -135,6 +133,7 @@ def _sqlite(url: URL) -> Engine:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA foreign_keys=ON")
+        connection.execute("PRAGMA secure_delete=ON")  # a destroyed key does not live on in a free page
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
@@ -165,6 +164,8 @@ def _create_private(path: Path) -> None:
         try:
             os.close(os.open(made, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
             with closing(sqlite3.connect(made)) as connection:
+                # before anything else is written: later it would take a VACUUM of the whole file
+                connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
                 connection.execute("PRAGMA journal_mode=WAL")
             with suppress(FileExistsError):
                 os.link(made, path)

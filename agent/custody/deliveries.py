@@ -11,25 +11,47 @@ from sqlalchemy.engine import Connection
 from agent.custody import schema
 from agent.custody.attempts import frozen_rows
 from agent.custody.database import Database
-from agent.custody.holds import decision_rows, require_token
-from agent.custody.records import DeliveryClaim, DeliveryRecord, Effect, ExchangeRecord, FrozenInstance
+from agent.custody.holds import decision_rows, open_holds, require_token
+from agent.custody.records import (
+    DeliveryClaim,
+    DeliveryRecord,
+    Effect,
+    ExchangeRecord,
+    FrozenInstance,
+    HoldReason,
+)
 from agent.custody.rows import columns, end_attempt, exchange_row, insert_new, move, record
 from exchange.domain.codes import UNPROVED_CODES
 from exchange.domain.delivery import CONFIRMED, InstanceOutcome, InstanceState
 from exchange.domain.errors import CustodyError
 from exchange.domain.exchange import ENDED_DELIVERIES, DecisionKind, DeliveryState, Direction, ExchangeState
 
+_CHUNK = 500  # values of one SQL statement
 _TO_SEND = frozenset({InstanceState.PENDING, InstanceState.UNKNOWN})
-_WAITING = frozenset({DeliveryState.PENDING, DeliveryState.WAITING})
+_WAITING = frozenset({DeliveryState.PENDING, DeliveryState.WAITING, DeliveryState.COMMITTING})
 
 
 def open_deliveries(
-    database: Database, exchange_id: str, token: str, destinations: Sequence[str], now: datetime
+    database: Database,
+    exchange_id: str,
+    token: str,
+    destinations: Sequence[str],
+    now: datetime,
+    standing: Sequence[HoldReason] = (),
 ) -> tuple[DeliveryRecord, ...]:
     """Let a frozen exchange leave: one delivery per destination, one effect row per instance in it.
 
-    Two invariants are enforced here and nowhere can they be passed by: R1 is recorded (so it is durable)
-    before the first byte leaves, and outbound every instance was proved or a person released the exchange.
+    Invariants are enforced here and nowhere can they be passed by: R1 is recorded (so it is durable) before
+    the first byte leaves; outbound every instance was proved or a person released the exchange; inbound
+    every instance was shown to have the identity that it is to have in the PACS.
+
+    Args:
+        database: Custody's database.
+        exchange_id: Which exchange.
+        token: The running attempt's.
+        destinations: Where it goes.
+        now: The time of it.
+        standing: Tasks for a person that are opened with it and do not stop it.
 
     Raises:
         CustodyError: One of these does not hold, or the attempt is over.
@@ -45,7 +67,8 @@ def open_deliveries(
             move(connection, exchange, ExchangeState.DELIVERING, {ExchangeState.PROCESSING})
             end_attempt(connection, exchange, "delivering", now)
             for destination in dict.fromkeys(destinations):
-                _open_one(connection, exchange_id, destination, instances, now)
+                _open_one(connection, exchange, destination, instances, now)
+            open_holds(connection, exchange, standing, now)
         return delivery_rows(connection, schema.deliveries.c.exchange_id == exchange_id)
 
     return database.write(work)
@@ -107,7 +130,7 @@ def check_claim(database: Database, claim: DeliveryClaim) -> DeliveryRecord:
     Raises:
         CustodyError: Another attempt has taken over, or the delivery has ended.
     """
-    return database.read(lambda connection: _active(connection, claim))
+    return database.read(lambda connection: require_active(connection, claim))
 
 
 def record_outcomes(
@@ -121,15 +144,16 @@ def record_outcomes(
     Raises:
         CustodyError: The claim is over and the outcome is not a confirmation, or no such instance is in it.
     """
-    items = list(outcomes)
+    items = {one.sop_instance_uid: one for one in outcomes}  # of two of one instance the later counts
 
-    def work(connection: Connection) -> None:
-        if not all(one.state in CONFIRMED for one in items):
-            _active(connection, claim)
-        for one in items:
-            _record_effect(connection, claim, one, now)
+    def work(connection: Connection) -> bool:
+        running = is_active(connection, claim)
+        kept = [one for one in items.values() if running or one.state in CONFIRMED]
+        _record_effects(connection, claim, kept, now)
+        return running or len(kept) == len(items)
 
-    database.write(work)
+    if not database.write(work):
+        raise _over(claim)
 
 
 def unconfirmed(database: Database, delivery_id: str) -> tuple[FrozenInstance, ...]:
@@ -138,7 +162,7 @@ def unconfirmed(database: Database, delivery_id: str) -> tuple[FrozenInstance, .
     def work(connection: Connection) -> tuple[FrozenInstance, ...]:
         delivery = delivery_row(connection, delivery_id)
         exchange = exchange_row(connection, delivery.exchange_id)
-        wanted = {one.sop_instance_uid for one in _effects(connection, delivery) if one.state in _TO_SEND}
+        wanted = {one.sop_instance_uid for one in effect_rows(connection, delivery) if one.state in _TO_SEND}
         return tuple(one for one in frozen_rows(connection, exchange) if one.sop_instance_uid in wanted)
 
     return database.read(work)
@@ -146,46 +170,49 @@ def unconfirmed(database: Database, delivery_id: str) -> tuple[FrozenInstance, .
 
 def effects_of(database: Database, delivery_id: str) -> tuple[Effect, ...]:
     """Every instance of a delivery with what its destination said."""
-    return database.read(lambda connection: _effects(connection, delivery_row(connection, delivery_id)))
+    return database.read(lambda connection: effect_rows(connection, delivery_row(connection, delivery_id)))
 
 
 def finish_delivery(
     database: Database, claim: DeliveryClaim, state: DeliveryState, now: datetime, error_code: str = ""
 ) -> DeliveryRecord:
-    """End a delivery for good, FORWARDED or REJECTED; its R2 is owed from here on.
+    """End a delivery for good, FORWARDED, COMMITTED or REJECTED; its R2 is owed from here on.
 
     Raises:
-        CustodyError: FORWARDED while an instance is not confirmed, another state, or the claim is over.
+        CustodyError: FORWARDED while an instance is not confirmed, COMMITTED while one is not committed,
+            another state, or the claim is over.
     """
     if state not in ENDED_DELIVERIES:
-        raise CustodyError(f"cannot end a delivery as {state}", "use forwarded or rejected")
+        raise CustodyError(f"cannot end a delivery as {state}", "use forwarded, committed or rejected")
+    needed = {DeliveryState.FORWARDED: CONFIRMED, DeliveryState.COMMITTED: {InstanceState.COMMITTED}}
 
     def work(connection: Connection) -> DeliveryRecord:
         delivery = delivery_row(connection, claim.delivery_id)
         if delivery.state is state:
             return delivery
-        _active(connection, claim)
-        states = {one.state for one in _effects(connection, delivery)}
-        if state is DeliveryState.FORWARDED and not states <= CONFIRMED:
-            raise CustodyError(f"cannot call delivery {claim.delivery_id} forwarded: not all is confirmed")
-        _update(
-            connection, claim.delivery_id, state=state, closed_at=now, last_error_code=error_code, token=""
-        )
+        require_active(connection, claim)
+        states = {one.state for one in effect_rows(connection, delivery)}
+        if state in needed and not states <= needed[state]:
+            word = "confirmed" if state is DeliveryState.FORWARDED else "committed"
+            raise CustodyError(f"cannot call delivery {claim.delivery_id} {state}: not all is {word}")
+        end_delivery(connection, claim.delivery_id, state, now, error_code)
         return delivery_row(connection, claim.delivery_id)
 
     return database.write(work)
 
 
-def reschedule(database: Database, claim: DeliveryClaim, at: datetime, error_code: str) -> DeliveryRecord:
-    """Give a claim back and try again at `at`.
+def reschedule(
+    database: Database, claim: DeliveryClaim, at: datetime | None, error_code: str
+) -> DeliveryRecord:
+    """Give a claim back and try again at `at`; with None, when a person says so (`retry_now`).
 
     Raises:
         CustodyError: The claim is over.
     """
 
     def work(connection: Connection) -> DeliveryRecord:
-        _active(connection, claim)
-        _update(
+        require_active(connection, claim)
+        update_delivery(
             connection,
             claim.delivery_id,
             state=DeliveryState.WAITING,
@@ -206,8 +233,8 @@ def note_transport(database: Database, claim: DeliveryClaim, transport: Mapping[
     """
 
     def work(connection: Connection) -> None:
-        _active(connection, claim)
-        _update(connection, claim.delivery_id, transport=dict(transport))
+        known = require_active(connection, claim).transport
+        update_delivery(connection, claim.delivery_id, transport={**known, **transport})
 
     database.write(work)
 
@@ -215,10 +242,11 @@ def note_transport(database: Database, claim: DeliveryClaim, transport: Mapping[
 def retry_now(database: Database, exchange_id: str, now: datetime) -> int:
     """Make an exchange's waiting deliveries due at once, on a person's word; how many."""
     table = schema.deliveries
+    paused = [DeliveryState.WAITING, DeliveryState.COMMITTING]
     statement = (
         sa.update(table)
-        .where(table.c.exchange_id == exchange_id, table.c.state == DeliveryState.WAITING)
-        .values(next_attempt_at=now)
+        .where(table.c.exchange_id == exchange_id, table.c.state.in_(paused))
+        .values(state=DeliveryState.WAITING, next_attempt_at=now, commitment_due_at=None)
     )
     return database.write(lambda connection: connection.execute(statement).rowcount)
 
@@ -272,7 +300,7 @@ def _may_leave(connection: Connection, exchange: ExchangeRecord) -> tuple[Frozen
         one.kind is DecisionKind.RELEASE and one.code in UNPROVED_CODES
         for one in decision_rows(connection, exchange.exchange_id)
     )
-    if exchange.direction is Direction.OUTBOUND and not (proved or released):
+    if not (proved or (released and exchange.direction is Direction.OUTBOUND)):
         raise CustodyError(
             f"cannot deliver exchange {exchange.exchange_id}: it is neither proved nor released"
         )
@@ -281,14 +309,18 @@ def _may_leave(connection: Connection, exchange: ExchangeRecord) -> tuple[Frozen
 
 def _open_one(
     connection: Connection,
-    exchange_id: str,
+    exchange: ExchangeRecord,
     destination: str,
     instances: Sequence[FrozenInstance],
     now: datetime,
 ) -> None:
+    exchange_id = exchange.exchange_id
     row = {
         "delivery_id": uuid.uuid4().hex,
         "exchange_id": exchange_id,
+        "route": exchange.route or "",
+        "priority": exchange.priority,
+        "next_attempt_at": now,  # where it stands in the queue
         "destination": destination,
         "state": DeliveryState.PENDING,
         "created_at": now,
@@ -302,49 +334,51 @@ def _open_one(
     insert_new(connection, schema.effects, rows)
 
 
-def _active(connection: Connection, claim: DeliveryClaim) -> DeliveryRecord:
+def is_active(connection: Connection, claim: DeliveryClaim) -> bool:
+    """Whether this claim still holds, inside a transaction."""
     table = schema.deliveries
-    query = sa.select(*columns(DeliveryRecord, table)).where(
+    query = sa.select(table.c.delivery_id).where(
         table.c.delivery_id == claim.delivery_id,
         table.c.state == DeliveryState.ACTIVE,
         table.c.token == claim.token,
     )
-    row = connection.execute(query).one_or_none()
-    if row is None:
-        raise CustodyError(f"cannot go on with delivery {claim.delivery_id}: the attempt is over")
-    return record(DeliveryRecord, row)
+    return connection.execute(query).first() is not None
 
 
-def _record_effect(
-    connection: Connection, claim: DeliveryClaim, outcome: InstanceOutcome, now: datetime
+def require_active(connection: Connection, claim: DeliveryClaim) -> DeliveryRecord:
+    """Refuse a claim that is over, inside a transaction; else the delivery.
+
+    Raises:
+        CustodyError: Another attempt has taken over, or the delivery has ended.
+    """
+    if not is_active(connection, claim):
+        raise _over(claim)
+    return delivery_row(connection, claim.delivery_id)
+
+
+def end_delivery(
+    connection: Connection, delivery_id: str, state: DeliveryState, now: datetime, error_code: str = ""
 ) -> None:
-    table = schema.effects
-    mine = sa.and_(
-        table.c.exchange_id == claim.exchange_id,
-        table.c.destination == claim.destination,
-        table.c.sop_instance_uid == outcome.sop_instance_uid,
-    )
-    before = connection.execute(sa.select(table.c.state).where(mine)).scalar_one_or_none()
-    if before is None:
-        raise CustodyError(
-            f"cannot record an outcome for delivery {claim.delivery_id}: no such instance in it"
-        )
-    if before in CONFIRMED:
-        return
-    connection.execute(
-        sa.update(table)
-        .where(mine)
-        .values(
-            state=outcome.state,
-            status=outcome.status,
-            detail=outcome.detail,
-            attempt=claim.number,
-            updated_at=now,
-        )
+    """Write the end of a delivery, inside a transaction; whether it may end so is the caller's to check."""
+    update_delivery(
+        connection,
+        delivery_id,
+        state=state,
+        closed_at=now,
+        last_error_code=error_code,
+        token="",
+        commitment_due_at=None,
     )
 
 
-def _effects(connection: Connection, delivery: DeliveryRecord) -> tuple[Effect, ...]:
+def update_delivery(connection: Connection, delivery_id: str, **values: object) -> None:
+    """Change columns of a delivery, inside a transaction."""
+    table = schema.deliveries
+    connection.execute(sa.update(table).where(table.c.delivery_id == delivery_id).values(**values))
+
+
+def effect_rows(connection: Connection, delivery: DeliveryRecord) -> tuple[Effect, ...]:
+    """`effects_of`, inside a transaction."""
     table = schema.effects
     query = (
         sa.select(*columns(Effect, table))
@@ -357,6 +391,48 @@ def _effects(connection: Connection, delivery: DeliveryRecord) -> tuple[Effect, 
     return tuple(record(Effect, row) for row in connection.execute(query))
 
 
-def _update(connection: Connection, delivery_id: str, **values: object) -> None:
-    table = schema.deliveries
-    connection.execute(sa.update(table).where(table.c.delivery_id == delivery_id).values(**values))
+def _over(claim: DeliveryClaim) -> CustodyError:
+    return CustodyError(f"cannot go on with delivery {claim.delivery_id}: the attempt is over")
+
+
+def _record_effects(
+    connection: Connection, claim: DeliveryClaim, outcomes: Sequence[InstanceOutcome], now: datetime
+) -> None:
+    """Write outcomes; those of instances that were confirmed before are left out."""
+    table = schema.effects
+    mine = sa.and_(table.c.exchange_id == claim.exchange_id, table.c.destination == claim.destination)
+    changed = []
+    for start in range(0, len(outcomes), _CHUNK):
+        chunk = outcomes[start : start + _CHUNK]
+        wanted = table.c.sop_instance_uid.in_([one.sop_instance_uid for one in chunk])
+        before = dict(
+            connection.execute(sa.select(table.c.sop_instance_uid, table.c.state).where(mine, wanted)).all()
+        )
+        if len(before) != len(chunk):
+            raise CustodyError(
+                f"cannot record an outcome for delivery {claim.delivery_id}: no such instance in it"
+            )
+        changed += [one for one in chunk if before[one.sop_instance_uid] not in CONFIRMED]
+    if not changed:
+        return
+    statement = (
+        sa.update(table)
+        .where(mine, table.c.sop_instance_uid == sa.bindparam("uid"))
+        .values(
+            state=sa.bindparam("new_state"),
+            status=sa.bindparam("new_status"),
+            detail=sa.bindparam("new_detail"),
+            attempt=claim.number,
+            updated_at=now,
+        )
+    )
+    rows = [
+        {
+            "uid": one.sop_instance_uid,
+            "new_state": one.state,
+            "new_status": one.status,
+            "new_detail": one.detail,
+        }
+        for one in changed
+    ]
+    connection.execute(statement, rows)

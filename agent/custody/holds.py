@@ -1,4 +1,9 @@
-"""Holds and decisions: an exchange stopped for a person, and what the person said."""
+"""Holds and decisions: an exchange stopped for a person, and what the person said.
+
+A *standing* hold (`STANDING_CODES`) stops nothing: it is a task for a person that is opened when the exchange
+is let go, beside its deliveries, and may outlive its closing. It is listed and decided like any other; until
+then the exchange is not retired.
+"""
 
 import uuid
 from collections.abc import Sequence
@@ -11,6 +16,7 @@ from agent.custody import schema
 from agent.custody.database import Database
 from agent.custody.records import Decision, DecisionRecord, ExchangeRecord, HoldReason, HoldRecord
 from agent.custody.rows import columns, end_attempt, exchange_row, insert_new, move, record
+from exchange.domain.codes import STANDING_CODES
 from exchange.domain.errors import CustodyError
 from exchange.domain.exchange import DecisionKind, ExchangeState, HoldState
 
@@ -76,7 +82,7 @@ def require_token(connection: Connection, exchange: ExchangeRecord, token: str) 
 def open_holds(
     connection: Connection, exchange: ExchangeRecord, reasons: Sequence[HoldReason], now: datetime
 ) -> None:
-    """Insert the hold rows, inside the transaction that made the exchange HELD."""
+    """Insert the hold rows, inside the transaction that stopped the exchange (standing ones: let it go)."""
     unique = dict.fromkeys(reasons)
     rows = [
         {
@@ -99,10 +105,11 @@ def decide(database: Database, hold_id: str, decision: Decision, now: datetime) 
     """Record a person's decision. Whether the person has the role for it is the caller's to check.
 
     A rejection ends the exchange at once, its other holds with it. Anything else returns it to SETTLED as
-    soon as no hold is open; the next attempt finds the decisions with `decisions_of`.
+    soon as no hold is open; the next attempt finds the decisions with `decisions_of`. A standing hold is
+    only noted as done: it has stopped nothing.
 
     Raises:
-        CustodyError: There is no such hold, or it has been decided already.
+        CustodyError: There is no such hold, it has been decided already, or it stands and would be rejected.
     """
 
     def work(connection: Connection) -> ExchangeRecord:
@@ -110,13 +117,21 @@ def decide(database: Database, hold_id: str, decision: Decision, now: datetime) 
         if held.state is not HoldState.OPEN:
             raise CustodyError(f"cannot decide hold {hold_id}: it has been decided already")
         exchange = exchange_row(connection, held.exchange_id)
+        standing = held.code in STANDING_CODES
+        if standing and decision.kind is DecisionKind.REJECT:
+            raise CustodyError(
+                f"cannot reject hold {hold_id}: it stops nothing, what it is about has been let go",
+                "release it when it is done; end the exchange with `lockgate exchanges cancel`",
+            )
         _record_decision(connection, held, decision, now)
-        if decision.kind is DecisionKind.REJECT:
+        if standing:
+            _mark_decided(connection, schema.holds.c.hold_id == hold_id)
+        elif decision.kind is DecisionKind.REJECT:
             _mark_decided(connection, schema.holds.c.exchange_id == exchange.exchange_id)
             move(connection, exchange, ExchangeState.REJECTED, {ExchangeState.HELD}, closed_at=now)
         else:
             _mark_decided(connection, schema.holds.c.hold_id == hold_id)
-            if not holds_of(connection, exchange.exchange_id, HoldState.OPEN):
+            if not _stopping(connection, exchange.exchange_id):
                 move(connection, exchange, ExchangeState.SETTLED, {ExchangeState.HELD}, error_code="")
         return exchange_row(connection, exchange.exchange_id)
 
@@ -175,6 +190,12 @@ def holds_of(
     if state is not None:
         query = query.where(table.c.state == state)
     return tuple(record(HoldRecord, row) for row in connection.execute(query))
+
+
+def _stopping(connection: Connection, exchange_id: str) -> bool:
+    """Whether an open hold stops the exchange."""
+    found = holds_of(connection, exchange_id, HoldState.OPEN)
+    return any(one.code not in STANDING_CODES for one in found)
 
 
 def _record_decision(connection: Connection, held: HoldRecord, decision: Decision, now: datetime) -> None:

@@ -1,5 +1,6 @@
-"""What people and metrics are shown, and what start-up has to take up again."""
+"""What people and metrics are shown."""
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
@@ -25,8 +26,9 @@ from agent.custody.records import (
     ReceiptRecord,
 )
 from agent.custody.rows import columns, exchange_row, record
+from agent.custody.totals import totals_of
 from exchange.domain.errors import CustodyError
-from exchange.domain.exchange import ENDED_DELIVERIES, DeliveryState, ExchangeState, HoldState
+from exchange.domain.exchange import DeliveryState, ExchangeState, HoldState
 from exchange.domain.findings import Finding
 
 
@@ -47,21 +49,6 @@ class ExchangeDetail:
 
 
 @dataclass(frozen=True, slots=True)
-class Unfinished:
-    """What start-up derives its work from.
-
-    Attributes:
-        exchanges: OPEN, SETTLED, PROCESSING and DELIVERING ones, oldest first. The workflow of a SETTLED one
-            is attempt `attempt_count + 1`, that of a PROCESSING one is attempt `attempt_count`.
-        deliveries: PENDING, ACTIVE and WAITING ones. The workflow of an ACTIVE one is attempt `attempts`,
-            that of the others is attempt `attempts + 1`.
-    """
-
-    exchanges: tuple[ExchangeRecord, ...]
-    deliveries: tuple[DeliveryRecord, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Counts:
     """Totals for status and metrics; every state is there, also at 0. Bytes are of data sets."""
 
@@ -74,20 +61,42 @@ class Counts:
 
 
 def list_exchanges(
-    database: Database,
-    states: Collection[ExchangeState] = (),
-    limit: int = 100,
-    route: str | None = None,
+    database: Database, states: Collection[ExchangeState] = (), limit: int = 100, after: str | None = None
 ) -> tuple[ExchangeRecord, ...]:
-    """Exchanges, newest first; of all states unless some are named."""
+    """Exchanges, newest first; of all states unless some are named.
+
+    Args:
+        database: Custody's database.
+        states: Only these.
+        limit: At most so many.
+        after: The id of the exchange that ended the page before.
+
+    Raises:
+        CustodyError: There is no exchange `after`.
+    """
     table = schema.exchanges
     query = sa.select(*columns(ExchangeRecord, table)).limit(limit)
     query = query.order_by(table.c.created_at.desc(), table.c.exchange_id)
-    if states:
-        query = query.where(table.c.state.in_(list(states)))
-    if route is not None:
-        query = query.where(table.c.route == route)
-    return database.read(lambda c: tuple(record(ExchangeRecord, row) for row in c.execute(query)))
+    # Each state by itself: so an index gives the newest of it, however many there are of the others.
+    wanted = [query.where(table.c.state == one) for one in states] or [query]
+
+    def work(connection: Connection) -> tuple[ExchangeRecord, ...]:
+        older = _older_than(connection, after)
+        rows = [row for one in wanted for row in connection.execute(one.where(older))]
+        found = sorted((record(ExchangeRecord, row) for row in rows), key=lambda one: one.exchange_id)
+        return tuple(sorted(found, key=lambda one: one.created_at, reverse=True)[:limit])
+
+    return database.read(work)
+
+
+def _older_than(connection: Connection, exchange_id: str | None) -> "sa.ColumnElement[bool]":
+    if exchange_id is None:
+        return sa.true()
+    table, last = schema.exchanges, exchange_row(connection, exchange_id)
+    return sa.and_(
+        table.c.created_at <= last.created_at,
+        sa.or_(table.c.created_at < last.created_at, table.c.exchange_id > last.exchange_id),
+    )
 
 
 def exchange(database: Database, exchange_id: str) -> ExchangeRecord:
@@ -106,9 +115,7 @@ def find_exchange(database: Database, start: str) -> ExchangeRecord:
         CustodyError: None does, or more than one.
     """
     table = schema.exchanges
-    query = (
-        sa.select(table.c.exchange_id).where(table.c.exchange_id.startswith(start, autoescape=True)).limit(2)
-    )
+    query = sa.select(table.c.exchange_id).where(beginning(table.c.exchange_id, start)).limit(2)
 
     def work(connection: Connection) -> ExchangeRecord:
         found = list(connection.execute(query).scalars())
@@ -145,55 +152,43 @@ def show_exchange(database: Database, exchange_id: str) -> ExchangeDetail:
     return database.read(work)
 
 
-def unfinished(database: Database) -> Unfinished:
-    """All that is under way, for the start-up sweep."""
-    table = schema.exchanges
-    states = [ExchangeState.OPEN, ExchangeState.SETTLED, ExchangeState.PROCESSING, ExchangeState.DELIVERING]
-    query = (
-        sa.select(*columns(ExchangeRecord, table))
-        .where(table.c.state.in_(states))
-        .order_by(table.c.created_at, table.c.exchange_id)
-    )
-    under_way = schema.deliveries.c.state.not_in(ENDED_DELIVERIES)
+def beginning(column: "sa.ColumnElement[str]", start: str) -> "sa.ColumnElement[bool]":
+    """SQL: an id (lower-case hexadecimal) begins with `start`; as a range, which an index answers."""
+    if not re.fullmatch("[0-9a-f]*", start):
+        return column == start
+    return sa.and_(column >= start, column < start + "g")  # no digit sorts behind g, in any collation
 
-    def work(connection: Connection) -> Unfinished:
-        exchanges = tuple(record(ExchangeRecord, row) for row in connection.execute(query))
-        return Unfinished(exchanges, delivery_rows(connection, under_way))
 
-    return database.read(work)
+def find_holds(database: Database, start: str, limit: int = 2) -> tuple[str, ...]:
+    """Ids of holds that begin with `start`, as people type it; at most `limit`."""
+    table = schema.holds
+    query = sa.select(table.c.hold_id).where(beginning(table.c.hold_id, start)).limit(limit)
+    return database.read(lambda connection: tuple(connection.execute(query).scalars()))
 
 
 def counts(database: Database) -> Counts:
-    """Totals, from one snapshot."""
-    instances = schema.instances
-    here = instances.c.deleted_at.is_(None)
+    """Totals, from one snapshot; kept by the database as things happen, not counted here."""
 
     def work(connection: Connection) -> Counts:
-        by_state = dict(_grouped(connection, schema.exchanges.c.state))
-        by_delivery = dict(_grouped(connection, schema.deliveries.c.state))
+        totals = totals_of(connection)
+        by_state, by_delivery = totals.get("exchange", {}), totals.get("delivery", {})
         open_holds = _grouped(connection, schema.holds.c.code, schema.holds.c.state == HoldState.OPEN)
-        number, size = connection.execute(
-            sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(instances.c.byte_count), 0)).where(here)
-        ).one()
-        arrived = connection.execute(sa.select(sa.func.count()).select_from(schema.arrivals)).scalar_one()
         return Counts(
             exchanges={state: by_state.get(state, 0) for state in ExchangeState},
             deliveries={state: by_delivery.get(state, 0) for state in DeliveryState},
             open_holds=dict(open_holds),
-            arrivals=arrived,
-            instances=number,
-            instance_bytes=int(size),
+            arrivals=totals.get("arrivals", {}).get("", 0),
+            instances=totals.get("instances", {}).get("", 0),
+            instance_bytes=totals.get("instance_bytes", {}).get("", 0),
         )
 
     return database.read(work)
 
 
 def _grouped(
-    connection: Connection, column: "sa.Column[str]", which: "sa.ColumnElement[bool] | None" = None
+    connection: Connection, column: "sa.Column[str]", which: "sa.ColumnElement[bool]"
 ) -> list[tuple[str, int]]:
-    query = sa.select(column, sa.func.count()).group_by(column).order_by(column)
-    if which is not None:
-        query = query.where(which)
+    query = sa.select(column, sa.func.count()).where(which).group_by(column).order_by(column)
     return [(key, number) for key, number in connection.execute(query)]
 
 

@@ -14,6 +14,7 @@ from sqlalchemy.engine import Connection
 from agent.custody import schema
 from agent.custody.database import Database
 from agent.custody.records import OwedReceipt, ReceiptEvent, ReceiptRecord
+from agent.custody.resends import WITHOUT_DELIVERY
 from agent.custody.rows import columns, exchange_row, insert_new, record
 from exchange.domain.errors import CustodyError
 from exchange.domain.exchange import ENDED_DELIVERIES, ExchangeState
@@ -93,7 +94,10 @@ def record_receipt(database: Database, receipt_id: str, edition: Edition) -> Rec
         row = {"receipt_id": receipt_id, "edition": edition.edition, "pae_sha256": edition.pae_sha256}
         row |= {"previous": edition.previous, "path": edition.path}
         insert_new(connection, schema.receipts, [row])
-        for one in receipt_rows(connection, schema.receipt_events.c.receipt_id == receipt_id):
+        recorded_now = receipt_rows(connection, schema.receipt_events.c.receipt_id == receipt_id)
+        if len(recorded_now) == len(_EDITIONS) and recorded_now[0].slot == "R3":
+            _mark_receipted(connection, recorded_now[0].exchange_id)
+        for one in recorded_now:
             if one.edition == edition.edition:
                 if one.pae_sha256 != edition.pae_sha256:
                     raise CustodyError(f"cannot record receipt {receipt_id}: another statement is recorded")
@@ -160,33 +164,47 @@ def recorded(
     return count == len(_EDITIONS)
 
 
+def _mark_receipted(connection: Connection, exchange_id: str) -> None:
+    table = schema.exchanges
+    connection.execute(sa.update(table).where(table.c.exchange_id == exchange_id).values(receipted=1))
+
+
 def _without_second() -> "sa.Select[str, str]":
     table = schema.deliveries
-    ended = table.c.state.in_(ENDED_DELIVERIES)
     return (
         sa.select(table.c.exchange_id, table.c.delivery_id)
-        .where(ended, ~recorded("R2", table.c.exchange_id, table.c.delivery_id))
+        .where(_ended_lately(), ~recorded("R2", table.c.exchange_id, table.c.delivery_id))
         .order_by(table.c.closed_at, table.c.delivery_id)
     )
 
 
+def _ended_lately() -> "sa.ColumnElement[bool]":
+    """Deliveries that have ended in an exchange that is not closed: few, and an index finds them."""
+    table = schema.deliveries
+    return sa.and_(table.c.state.in_(ENDED_DELIVERIES), table.c.concluded == 0)
+
+
 def _without_third() -> "sa.Select[str]":
-    table, sent = schema.exchanges, schema.deliveries
+    """Rejected exchanges, re-sends without a delivery, and of those delivering what has no more to send."""
+    table, ended, sent = schema.exchanges, schema.deliveries, schema.deliveries.alias("under_way")
     under_way = (
         sa.select(sent.c.delivery_id)
-        .where(
-            sent.c.exchange_id == table.c.exchange_id,
-            sent.c.state.not_in(ENDED_DELIVERIES),
-        )
+        .where(sent.c.exchange_id == table.c.exchange_id, sent.c.state.not_in(ENDED_DELIVERIES))
         .exists()
     )
-    ended = sa.or_(
-        table.c.state == ExchangeState.REJECTED,
-        sa.and_(table.c.state == ExchangeState.DELIVERING, ~under_way),
+    with_ended = sa.select(ended.c.exchange_id).where(_ended_lately())
+    over = sa.or_(
+        sa.and_(table.c.state == ExchangeState.REJECTED, table.c.receipted == 0),
+        sa.and_(
+            table.c.state == ExchangeState.DELIVERING,
+            table.c.receipted == 0,
+            table.c.error_code.in_(WITHOUT_DELIVERY),
+        ),
+        sa.and_(table.c.exchange_id.in_(with_ended), table.c.state == ExchangeState.DELIVERING, ~under_way),
     )
     return (
         sa.select(table.c.exchange_id)
-        .where(ended, ~recorded("R3", table.c.exchange_id, ""))
+        .where(over, ~recorded("R3", table.c.exchange_id, ""))
         .order_by(table.c.created_at, table.c.exchange_id)
     )
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 from exchange.domain.delivery import InstanceState
@@ -47,6 +48,8 @@ class ExchangeRecord:
         revision: Current revision of the frozen bytes, from 0.
         counts: What cleaning did, as `accept_frozen` was told.
         attempt_count: Attempts begun so far; the next one's number is one more.
+        expectation: While open: what archives answered, by peer (`agent.policy.settling.Reply`).
+        resend_of: The earlier exchange that brought all of these instances before.
     """
 
     exchange_id: str
@@ -75,6 +78,9 @@ class ExchangeRecord:
     counts: Mapping[str, Any]
     attempt_count: int
     error_code: str
+    priority: int
+    expectation: Mapping[str, Any]
+    resend_of: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,17 +101,37 @@ class Member:
     unreadable_code: str
     protocol: str
     received_at: datetime
+    wrapped_key: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceKey:
+    """What opens an instance's spool file.
+
+    Attributes:
+        wrapped_key: The file's data key under the storage key; None once it is erased.
+        deleted_at: When it was erased.
+    """
+
+    wrapped_key: bytes | None = field(repr=False)
+    deleted_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
 class RouteDecision:
-    """Where one exchange goes: the matched route and what of it must never change afterwards."""
+    """Where one exchange goes: the matched route and what of it must never change afterwards.
+
+    Attributes:
+        on_resend: `redeliver` or `ignore`: what becomes of it when all of it has left before.
+    """
 
     route: str
     direction: Direction
     profile_id: str
     pseudonym_domain: str
     config_sha256: str
+    priority: int = 0
+    on_resend: str = "redeliver"
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +168,13 @@ class Attempt:
         return f"{self.exchange_id}/{self.number}"
 
 
+class Location(StrEnum):
+    """Where a frozen instance's file lies."""
+
+    FROZEN = "frozen"  # in the folder of frozen files
+    SPOOL = "spool"  # the spool file itself: the bytes leave as they came
+
+
 @dataclass(frozen=True, slots=True)
 class FrozenInstance:
     """One cleaned, durable file. All retries send these bytes.
@@ -150,7 +183,9 @@ class FrozenInstance:
         identity: Of the original that it was made from.
         sop_instance_uid: As sent; so are the study's and the series'.
         sha256: Of the data set bytes after the file meta.
-        path: Relative to the folder of frozen files.
+        path: Relative to the folder of frozen files; "" for what stays in the spool.
+        location: Where the file lies.
+        wrapped_key: Of an encrypted file in the frozen folder; None for a plain one.
         boxes, actions, proof: JSON: what was done and shown; codes and counts, no values.
         proved: `prove` passed relative to the profile (a route that cleans nothing has nothing to prove).
     """
@@ -169,6 +204,8 @@ class FrozenInstance:
     boxes: Any = field(default_factory=list)
     actions: Any = field(default_factory=dict)
     proof: Any = field(default_factory=dict)
+    location: str = Location.FROZEN
+    wrapped_key: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,6 +276,8 @@ class DeliveryRecord:
     Attributes:
         attempts: Claims so far; the next one's number is one more.
         transport: Facts of the last attempt for the receipt (TLS version, peer key digest).
+        commitment_uid: Transaction of the latest request for storage commitment, "" before the first.
+        commitment_due_at: When it is asked again, unless it answers before.
     """
 
     delivery_id: str
@@ -251,6 +290,41 @@ class DeliveryRecord:
     last_error_code: str
     transport: Mapping[str, Any]
     closed_at: datetime | None
+    route: str
+    priority: int
+    commitment_uid: str
+    commitment_due_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class PeerHealth:
+    """What is known of reaching a destination; its circuit.
+
+    Attributes:
+        state: `closed`, or `open`: nothing is sent before `open_until`, and then one delivery as a probe.
+        failures: Attempts in a row that did not reach it.
+        trips: Openings in a row; the pause doubles with each.
+    """
+
+    destination: str
+    state: str
+    failures: int
+    trips: int
+    open_until: datetime | None
+    last_error_code: str
+    updated_at: datetime
+    last_success_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class PeerRefusal:
+    """A kind of object that a destination refused when it was last offered it; `status` as it said it."""
+
+    destination: str
+    sop_class_uid: str
+    transfer_syntax_uid: str
+    status: str
+    refused_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,7 +345,11 @@ class DeliveryClaim:
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """The idempotency row of one instance at one destination."""
+    """The idempotency row of one instance at one destination.
+
+    Attributes:
+        rendition_syntax, rendition_sha256: Of what went, where it was not the frozen bytes themselves.
+    """
 
     exchange_id: str
     destination: str
@@ -281,6 +359,26 @@ class Effect:
     detail: str
     attempt: int
     updated_at: datetime
+    rendition_syntax: str = ""
+    rendition_sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rendition:
+    """A frozen instance in another transfer syntax, made without loss for peers that cannot take its own.
+
+    Attributes:
+        sha256: Of the data set bytes after the file meta.
+        path: Relative to the folder of renditions.
+        wrapped_key: Of an encrypted file; None for a plain one.
+    """
+
+    sop_instance_uid: str
+    transfer_syntax_uid: str
+    sha256: str
+    byte_count: int
+    path: str
+    wrapped_key: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,7 +428,12 @@ class OwedReceipt:
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """One SOP Instance UID under which different bytes came, in the order of their coming."""
+    """One SOP Instance UID under which different bytes came, in the order of their last coming.
+
+    Attributes:
+        earlier: Those that an earlier exchange brought.
+    """
 
     sop_instance_uid: str
     identities: tuple[str, ...]
+    earlier: frozenset[str] = frozenset()

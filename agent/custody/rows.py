@@ -24,7 +24,10 @@ else:
 # Who may go where; everything else is refused. `also:` opens exchanges in SETTLED, which is no move.
 _ALLOWED: dict[ExchangeState, frozenset[ExchangeState]] = {
     ExchangeState.OPEN: frozenset({ExchangeState.SETTLED, ExchangeState.HELD}),
-    ExchangeState.SETTLED: frozenset({ExchangeState.PROCESSING, ExchangeState.HELD}),
+    # to DELIVERING only what ends without a delivery of its own (`resends`): its last receipt is owed
+    ExchangeState.SETTLED: frozenset(
+        {ExchangeState.PROCESSING, ExchangeState.HELD, ExchangeState.DELIVERING}
+    ),
     ExchangeState.PROCESSING: frozenset(
         {ExchangeState.SETTLED, ExchangeState.HELD, ExchangeState.DELIVERING}
     ),

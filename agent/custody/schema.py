@@ -40,6 +40,11 @@ def _text(name: str) -> "sa.Column[str]":
     return sa.Column(name, _TEXT, nullable=False, default="")
 
 
+def _flag(name: str) -> "sa.Column[int]":
+    """A small number, 0 at first: the same in an index of both databases."""
+    return sa.Column(name, sa.SmallInteger, nullable=False, default=0, server_default="0")
+
+
 schema_version = sa.Table(
     "lockgate_schema",
     metadata,
@@ -64,7 +69,6 @@ instances = sa.Table(
     sa.Column("unreadable_code", sa.String(40), nullable=False, default=""),
     # the spool file's data key under the KEK; emptied at retirement, which erases the file's content
     sa.Column("wrapped_key", sa.LargeBinary),
-    sa.Column("dataset_sha256", _DIGEST, nullable=False, default="", server_default=""),
 )
 
 arrivals = sa.Table(
@@ -94,7 +98,7 @@ exchanges = sa.Table(
     _text("calling_ae"),
     _text("peer"),
     _text("source"),
-    sa.Column("state", Coded(ExchangeState), nullable=False, index=True),
+    sa.Column("state", Coded(ExchangeState), nullable=False),
     sa.Column("created_at", UtcTime, nullable=False),
     sa.Column("last_arrival_at", UtcTime, nullable=False),
     sa.Column("settled_at", UtcTime),
@@ -115,6 +119,10 @@ exchanges = sa.Table(
     # what is known of completeness while the study is open: expected counts by source, next question due
     sa.Column("expectation", sa.JSON, nullable=False, default=dict, server_default="{}"),
     sa.Column("resend_of", _ID),  # a complete re-send of this closed exchange
+    # 1: R3 is recorded in both editions; what is owed is found without looking at what has ended
+    _flag("receipted"),
+    # of a retired one is gone: 0 nothing, 1 its files, 2 what only the work needed, 3 its instances' rows
+    _flag("retention_step"),
 )
 # At most one exchange of a group is open: two writers cannot both open one.
 sa.Index(
@@ -125,13 +133,25 @@ sa.Index(
     postgresql_where=sa.text("state = 'open'"),
 )
 sa.Index("ix_exchanges_group_created", exchanges.c.exchange_group, exchanges.c.created_at)
+sa.Index("ix_exchanges_created", exchanges.c.created_at, exchanges.c.exchange_id)
+sa.Index("ix_exchanges_state_created", exchanges.c.state, exchanges.c.created_at)
+sa.Index("ix_exchanges_state_receipted", exchanges.c.state, exchanges.c.receipted, exchanges.c.closed_at)
+sa.Index("ix_exchanges_retention", exchanges.c.state, exchanges.c.retention_step, exchanges.c.closed_at)
+sa.Index(
+    "ix_exchanges_queue",
+    exchanges.c.state,
+    exchanges.c.route,
+    exchanges.c.priority.desc(),
+    exchanges.c.settled_at,
+)
+sa.Index("ix_exchanges_follows", exchanges.c.follows)
 
 members = sa.Table(
     "members",
     metadata,
     sa.Column("exchange_id", sa.ForeignKey("exchanges.exchange_id"), primary_key=True),
     sa.Column("identity", sa.ForeignKey("instances.identity"), primary_key=True, index=True),
-    sa.Column("arrival_id", sa.ForeignKey("arrivals.arrival_id"), nullable=False),
+    sa.Column("arrival_id", sa.ForeignKey("arrivals.arrival_id"), nullable=False, index=True),
 )
 
 attempts = sa.Table(
@@ -163,12 +183,13 @@ frozen = sa.Table(
     # where the bytes lie: `frozen` (a file in the frozen folder) or `spool` (as they came, encrypted there)
     sa.Column("location", sa.String(10), nullable=False, default="frozen", server_default="frozen"),
     sa.Column("wrapped_key", sa.LargeBinary),  # of an encrypted file in the frozen folder
-    sa.Column("path", _TEXT, nullable=False),
+    sa.Column("path", _TEXT, nullable=False, index=True),
     sa.Column("boxes", sa.JSON, nullable=False),
     sa.Column("actions", sa.JSON, nullable=False),
     sa.Column("proof", sa.JSON, nullable=False),
     sa.Column("proved", sa.Boolean(create_constraint=True, name="proved"), nullable=False),
     sa.UniqueConstraint("exchange_id", "revision", "sop_instance_uid"),
+    sa.Index("ix_frozen_identity", "identity"),
 )
 
 findings = sa.Table(
@@ -188,7 +209,7 @@ deliveries = sa.Table(
     sa.Column("delivery_id", _ID, primary_key=True),
     sa.Column("exchange_id", sa.ForeignKey("exchanges.exchange_id"), nullable=False),
     sa.Column("destination", _TEXT, nullable=False),
-    sa.Column("state", Coded(DeliveryState), nullable=False, index=True),
+    sa.Column("state", Coded(DeliveryState), nullable=False),
     sa.Column("attempts", sa.Integer, nullable=False, default=0),
     sa.Column("token", sa.String(32), nullable=False, default=""),
     sa.Column("created_at", UtcTime, nullable=False),
@@ -200,8 +221,19 @@ deliveries = sa.Table(
     sa.Column("commitment_uid", sa.String(64), nullable=False, default="", server_default="", index=True),
     sa.Column("commitment_due_at", UtcTime),
     sa.Column("closed_at", UtcTime),
+    _flag("concluded"),  # 1: its exchange is closed, nothing is owed for it
     sa.UniqueConstraint("exchange_id", "destination"),
 )
+sa.Index("ix_deliveries_state_concluded", deliveries.c.state, deliveries.c.concluded)
+sa.Index(
+    "ix_deliveries_queue",
+    deliveries.c.state,
+    deliveries.c.destination,
+    deliveries.c.route,
+    deliveries.c.priority.desc(),
+    deliveries.c.next_attempt_at,
+)
+sa.Index("ix_deliveries_state_due", deliveries.c.state, deliveries.c.next_attempt_at)
 
 effects = sa.Table(
     "effects",
@@ -217,6 +249,17 @@ effects = sa.Table(
     # the bytes that went, where the peer could not take the frozen transfer syntax
     sa.Column("rendition_syntax", _UID, nullable=False, default="", server_default=""),
     sa.Column("rendition_sha256", _DIGEST, nullable=False, default="", server_default=""),
+)
+
+commitment_requests = sa.Table(
+    "commitment_requests",
+    metadata,
+    # every transaction that a peer was asked in: a late answer to an earlier one is an answer, too
+    sa.Column("transaction_uid", sa.String(64), primary_key=True),
+    sa.Column("delivery_id", sa.ForeignKey("deliveries.delivery_id"), nullable=False, index=True),
+    sa.Column("asked_at", UtcTime, nullable=False),
+    _flag("taken"),  # 1: the peer took the request, or refused it; 0: it was not reached
+    sa.Column("answered_at", UtcTime),
 )
 
 renditions = sa.Table(
@@ -255,6 +298,29 @@ peer_health = sa.Table(
     sa.Column("open_until", UtcTime),  # the circuit is open: no attempt before this
     _text("last_error_code"),
     sa.Column("updated_at", UtcTime, nullable=False),
+    sa.Column("state", sa.String(10), nullable=False, default="closed", server_default="closed"),
+    sa.Column("trips", sa.Integer, nullable=False, default=0, server_default="0"),
+    sa.Column("last_success_at", UtcTime),
+)
+
+peer_refusals = sa.Table(
+    "peer_refusals",
+    metadata,
+    sa.Column("destination", _TEXT, primary_key=True),
+    sa.Column("sop_class_uid", _UID, primary_key=True),
+    sa.Column("transfer_syntax_uid", _UID, primary_key=True),
+    sa.Column("status", sa.String(20), nullable=False),
+    sa.Column("refused_at", UtcTime, nullable=False),
+)
+
+totals = sa.Table(
+    "totals",
+    metadata,
+    # kept by triggers (see `totals`), so that what is shown costs the same however much has gone through
+    sa.Column("kind", sa.String(20), primary_key=True),
+    sa.Column("name", sa.String(40), primary_key=True),
+    sa.Column("shard", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("value", sa.BigInteger, nullable=False),
 )
 
 holds = sa.Table(

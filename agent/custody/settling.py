@@ -1,9 +1,9 @@
 """From open to settled: which studies are complete, and on which routes they go."""
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import fields
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,25 +13,13 @@ from agent.custody import schema
 from agent.custody.database import Database
 from agent.custody.holds import open_holds
 from agent.custody.records import ExchangeRecord, HoldReason, RouteDecision, Settlement
+from agent.custody.resends import WITHOUT_DELIVERY, place_resend
 from agent.custody.rows import columns, exchange_row, insert_new, move, record
 from exchange.domain.codes import ReasonCode
 from exchange.domain.errors import CustodyError
 from exchange.domain.exchange import ExchangeState
 
 _UNROUTED = HoldReason(ReasonCode.UNROUTED, "settle", detail="no route matches; nothing was done with it")
-
-
-def due_to_settle(
-    database: Database, now: datetime, quiet_for: Callable[[ExchangeRecord], timedelta]
-) -> tuple[ExchangeRecord, ...]:
-    """Open exchanges to which nothing has come for their quiet time, oldest first."""
-    due = (one for one in open_exchanges(database) if one.last_arrival_at + quiet_for(one) <= now)
-    return tuple(due)
-
-
-def next_settle_at(database: Database, quiet_for: Callable[[ExchangeRecord], timedelta]) -> datetime | None:
-    """When the next open exchange will have been quiet for long enough; None when none is open."""
-    return min((one.last_arrival_at + quiet_for(one) for one in open_exchanges(database)), default=None)
 
 
 def open_exchanges(database: Database) -> tuple[ExchangeRecord, ...]:
@@ -45,10 +33,40 @@ def open_exchanges(database: Database) -> tuple[ExchangeRecord, ...]:
     return database.read(lambda c: tuple(record(ExchangeRecord, row) for row in c.execute(query)))
 
 
+def announced(database: Database) -> frozenset[str]:
+    """Ids of the open exchanges whose study a notice names."""
+    table, notices = schema.exchanges, schema.notices
+    query = (
+        sa.select(table.c.exchange_id)
+        .join(notices, notices.c.study_instance_uid == table.c.study_instance_uid)
+        .where(table.c.state == ExchangeState.OPEN)
+        .distinct()
+    )
+    return database.read(lambda connection: frozenset(connection.execute(query).scalars()))
+
+
+def expect(database: Database, exchange_id: str, replies: Mapping[str, Mapping[str, Any]]) -> None:
+    """Keep what archives answered about an open exchange, by peer; nothing happens once it has settled."""
+
+    def work(connection: Connection) -> None:
+        exchange = exchange_row(connection, exchange_id)
+        if exchange.state is ExchangeState.OPEN:
+            table = schema.exchanges
+            connection.execute(
+                sa.update(table)
+                .where(table.c.exchange_id == exchange_id)
+                .values(expectation={**exchange.expectation, **replies})
+            )
+
+    database.write(work)
+
+
 def settle(database: Database, settlement: Settlement, now: datetime) -> tuple[ExchangeRecord, ...]:
     """Close the membership of an exchange and put it on its route; each `also:` opens one more.
 
-    No decision at all leaves it held as `unrouted`.
+    No decision at all leaves it held as `unrouted`. What an earlier exchange of the group is at, or has left
+    before, is dealt with here, too (`agent.custody.resends`): such an exchange may be DELIVERING at once,
+    with nothing to deliver and its last receipt owed.
 
     Returns:
         The exchanges as they stand now, the settled one first; empty when more has arrived since the
@@ -62,12 +80,10 @@ def settle(database: Database, settlement: Settlement, now: datetime) -> tuple[E
         exchange = exchange_row(connection, settlement.exchange_id)
         if exchange.state is not ExchangeState.OPEN or exchange.instance_count != settlement.instance_count:
             return ()
-        facts: dict[str, Any] = {"settled_at": now, "evidence": dict(settlement.evidence)}
-        if not settlement.decisions:
-            move(connection, exchange, ExchangeState.HELD, {ExchangeState.OPEN}, **facts)
-            open_holds(connection, exchange, [_UNROUTED], now)
-            return (exchange_row(connection, exchange.exchange_id),)
+        facts: dict[str, Any] = {"settled_at": now, "evidence": dict(settlement.evidence), "expectation": {}}
         move(connection, exchange, ExchangeState.SETTLED, {ExchangeState.OPEN}, **facts)
+        if not settlement.decisions:
+            return (_hold_unrouted(connection, exchange.exchange_id, now),)
         return _put_on_routes(connection, exchange.exchange_id, settlement.decisions, now)
 
     return database.write(work)
@@ -89,12 +105,19 @@ def route_again(
         if exchange.state is not ExchangeState.SETTLED or exchange.route is not None:
             raise CustodyError(f"cannot route exchange {exchange_id}: it is {exchange.state} on a route")
         if not decisions:
-            move(connection, exchange, ExchangeState.HELD, {ExchangeState.SETTLED})
-            open_holds(connection, exchange, [_UNROUTED], now)
-            return (exchange_row(connection, exchange_id),)
+            return (_hold_unrouted(connection, exchange_id, now),)
         return _put_on_routes(connection, exchange_id, decisions, now)
 
     return database.write(work)
+
+
+def _hold_unrouted(connection: Connection, exchange_id: str, now: datetime) -> ExchangeRecord:
+    place_resend(connection, exchange_id, None, "redeliver")
+    exchange = exchange_row(connection, exchange_id)
+    if exchange.state is ExchangeState.SETTLED:
+        move(connection, exchange, ExchangeState.HELD, {ExchangeState.SETTLED})
+        open_holds(connection, exchange, [_UNROUTED], now)
+    return exchange_row(connection, exchange_id)
 
 
 def _put_on_routes(
@@ -109,11 +132,14 @@ def _put_on_routes(
         .values(**_route_values(own), follows=_followed(connection, settled, own) or settled.follows)
     )
     opened = [_open_also(connection, settled, decision, now) for decision in further]
+    # Last, because each `also:` copies the members of the first as they came.
+    for one, decision in zip((exchange_id, *opened), decisions, strict=True):
+        place_resend(connection, one, decision.route, decision.on_resend)
     return tuple(exchange_row(connection, one) for one in (exchange_id, *opened))
 
 
 def _route_values(decision: RouteDecision) -> dict[str, Any]:
-    return {one.name: getattr(decision, one.name) for one in fields(decision)}
+    return {one.name: getattr(decision, one.name) for one in fields(decision) if one.name != "on_resend"}
 
 
 def _followed(connection: Connection, settled: ExchangeRecord, decision: RouteDecision) -> str | None:
@@ -125,6 +151,7 @@ def _followed(connection: Connection, settled: ExchangeRecord, decision: RouteDe
             table.c.exchange_group == settled.exchange_group,
             table.c.route == decision.route,
             table.c.exchange_id != settled.exchange_id,
+            table.c.error_code.not_in(WITHOUT_DELIVERY),  # they have no bytes and no receipts to follow
         )
         .order_by(table.c.settled_at.desc(), table.c.exchange_id.desc())
         .limit(1)

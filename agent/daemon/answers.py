@@ -32,8 +32,69 @@ class _Answer(BaseModel):
     model_config = ConfigDict(frozen=True, from_attributes=True, extra="ignore")
 
 
+class ForecastAnswer(_Answer):
+    """What will, or may, go wrong, and what to do about it."""
+
+    code: str
+    destination: str = Field(description="The peer; empty for the appliance itself.")
+    certain: bool
+    text: str
+    fix: str
+
+
+class StepAnswer(_Answer):
+    """How far a stage of an exchange has come."""
+
+    stage: str
+    destination: str
+    done: int
+    total: int
+    bytes: int
+    byte_total: int
+    instances_per_second: float
+    bytes_per_second: float
+    eta: Moment | None = Field(description="When it will be done at this rate; null while unknown.")
+
+
+class UnderWayAnswer(_Answer):
+    """One exchange that is being processed, or sent to one peer."""
+
+    exchange_id: str
+    route: str
+    state: ExchangeState
+    priority: str
+    instance_count: int
+    byte_count: int
+    since: Moment
+    step: StepAnswer | None = Field(description="Null before the first stage reports.")
+    forecasts: tuple[str, ...] = Field(description="Codes; `exchanges show` has the words.")
+
+
+class PeerAnswer(_Answer):
+    """One peer: its circuit and what waits for it."""
+
+    peer: str
+    protocol: str
+    circuit: str = Field(description="closed, open or half-open.")
+    failures: int = Field(description="Attempts in a row that did not reach it.")
+    retry_at: Moment | None
+    last_error_code: str
+    last_success_at: Moment | None
+    waiting: int
+    oldest_at: Moment | None
+    forecasts: tuple[ForecastAnswer, ...]
+
+
+class QueueAnswer(_Answer):
+    """What waits on a route to be processed, or is being processed."""
+
+    route: str
+    count: int
+    oldest_at: Moment
+
+
 class StatusAnswer(_Answer):
-    """`lockgate status`: the daemon and totals by state."""
+    """`lockgate status`: the daemon, totals by state, what is under way, and each peer."""
 
     site: str
     appliance: str
@@ -51,6 +112,11 @@ class StatusAnswer(_Answer):
     instances: int
     arrivals: int
     bytes: int
+    spool_free_bytes: int = 0
+    under_way: tuple[UnderWayAnswer, ...] = ()
+    queues: tuple[QueueAnswer, ...] = ()
+    peers: tuple[PeerAnswer, ...] = ()
+    forecasts: tuple[ForecastAnswer, ...] = Field((), description="Of the appliance itself.")
 
 
 class ExchangeAnswer(_Answer):
@@ -67,6 +133,7 @@ class ExchangeAnswer(_Answer):
     settled_at: Moment | None
     closed_at: Moment | None
     follows: str | None = Field(description="The exchange that this one comes late to.")
+    resend_of: str | None = Field(description="The exchange that brought all of these instances before.")
     evidence: dict[str, Any] = Field(description="Why it is believed complete.")
     profile_id: str
     pseudonym_domain: str
@@ -76,6 +143,7 @@ class ExchangeAnswer(_Answer):
     byte_count: int
     attempt_count: int
     error_code: str
+    priority: int = Field(description="0 routine, 1 high, 2 stat.")
     counts: dict[str, Any] = Field(description="What cleaning did.")
 
 
@@ -165,6 +233,8 @@ class ReceiptAnswer(_Answer):
 class ExchangeDetailAnswer(ExchangeAnswer):
     """`lockgate exchanges show`."""
 
+    progress: tuple[StepAnswer, ...] = ()
+    forecasts: tuple[ForecastAnswer, ...] = ()
     attempts: tuple[AttemptAnswer, ...]
     findings: tuple[FindingAnswer, ...]
     holds: tuple[HoldAnswer, ...]
@@ -186,6 +256,14 @@ class RetryAnswer(_Answer):
     """`lockgate exchanges retry`."""
 
     exchange_id: str
+    deliveries: int
+
+
+class PrioritiseAnswer(_Answer):
+    """`lockgate exchanges prioritise`."""
+
+    exchange_id: str
+    priority: str
     deliveries: int
 
 

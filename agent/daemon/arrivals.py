@@ -7,6 +7,7 @@ from threading import Event
 
 import structlog
 
+from agent.custody.arrivals import instance_keys, unindexed
 from agent.pipeline.appliance import Appliance
 from agent.pipeline.indexing import index
 from exchange.domain.errors import LockgateError
@@ -78,4 +79,21 @@ def index_spool(appliance: Appliance) -> int:
     while group := list(islice(arrivals, _GROUP)):
         found += len(group)
         index(appliance, group)
+    _account_for_closed(appliance)
+    appliance.spool.rotate()
     return found
+
+
+def _account_for_closed(appliance: Appliance) -> None:
+    """Files that only a row can open: without its row one goes to quarantine, an erased one is deleted."""
+    waiting = iter(appliance.spool.closed())
+    while group := list(islice(waiting, _GROUP)):
+        unknown = set(unindexed(appliance.custody, [one.arrival_id for one in group]))
+        keys = instance_keys(appliance.custody, [one.identity for one in group])
+        for one in group:
+            key = keys.get(one.identity)
+            if key is not None and key.deleted_at is not None:
+                appliance.spool.delete(one.identity)  # a crash came between its key and its file
+            elif one.arrival_id in unknown or key is None or key.wrapped_key is None:
+                log.error("spool file without a row", digest=one.identity)
+                appliance.spool.quarantine(one)

@@ -20,7 +20,7 @@ from agent.pipeline.appliance import Appliance, Folders
 from agent.pipeline.configuration import Configuration
 from agent.pipeline.deliver import deliver, delivery_failed
 from agent.pipeline.process import failed, process
-from agent.pipeline.schedule import DELIVER, DELIVERIES, PROCESS, STUDIES
+from agent.pipeline.schedule import DELIVER, DELIVERIES, MOST_DELIVERIES, PROCESS, STUDIES
 from agent.pipeline.work import START, WorkerFacts
 from agent.policy.lookup import load_routes
 from agent.workers.pool import Pool
@@ -31,9 +31,10 @@ from exchange.journal.writer import Journal
 from exchange.keys.domains import DomainKeys
 from exchange.keys.signing import FileKeyStore, read_private_file
 from exchange.keys.site import CROSSWALK_KEY
+from exchange.keys.storage import STORAGE_KEY, FileKeyEncryption, make_storage_key
 from exchange.receipts.facts import AgentFacts
 from exchange.receipts.issuer import ReceiptIssuer
-from exchange.spool import Spool
+from exchange.spool.store import Spool
 from redact.headers.profile import Option
 
 CROSSWALK_FILE = "crosswalk.db"
@@ -94,7 +95,7 @@ def build(configuration: Configuration, stack: ExitStack, clock: Callable[[], da
         configuration=configuration,
         folders=folders,
         custody=custody,
-        spool=Spool(site.spool_folder, site.limits.spool_reserve_mib * _MIB),
+        spool=open_spool(site, stack),
         journal=journal,
         domain_keys=DomainKeys.from_folder(site.keys),
         crosswalk=crosswalk,
@@ -105,6 +106,21 @@ def build(configuration: Configuration, stack: ExitStack, clock: Callable[[], da
         clock=clock,
     )
     return Parts(appliance, build_engine(appliance), firmware)
+
+
+def open_spool(site: Site, stack: ExitStack) -> Spool:
+    """The spool with its storage key; a site that was set up before there was one gets it now.
+
+    Raises:
+        KeysError: The key is missing though the spool was sealed with one, or cannot be used.
+        SpoolError: Another daemon has the spool, or it was sealed with another key.
+    """
+    if not (site.keys / STORAGE_KEY).exists() and not Spool.is_sealed(site.spool_folder):
+        make_storage_key(site.keys)
+    kek = FileKeyEncryption.from_folder(site.keys)
+    spool = Spool(site.spool_folder, site.limits.spool_reserve_mib * _MIB, kek=kek)
+    stack.callback(spool.close)
+    return spool
 
 
 def cleans_pixels(configuration: Configuration) -> bool:
@@ -129,7 +145,10 @@ def require_models(configuration: Configuration) -> None:
 def build_engine(appliance: Appliance) -> Engine:
     """The engine with both workflows registered; launch it when the rest is ready."""
     site = appliance.configuration.site
-    engine = Engine(EngineSettings(site.database_url, site.appliance, {STUDIES: 2, DELIVERIES: 4}))
+    queues = {STUDIES: 2, DELIVERIES: MOST_DELIVERIES}
+    engine = Engine(
+        EngineSettings(site.database_url, site.appliance, queues, on_end=lambda: appliance.wake())
+    )
     engine.register(
         PROCESS,
         lambda steps, *ids: process(appliance, steps, *ids),

@@ -7,16 +7,14 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import anyio.to_thread
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 from pydantic import BaseModel
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from agent.custody.deliveries import retry_now
 from agent.custody.holds import list_holds
-from agent.custody.listings import counts, find_exchange, list_exchanges, show_exchange
+from agent.custody.listings import find_exchange, list_exchanges, show_exchange
 from agent.custody.records import ExchangeRecord
 from agent.daemon.answers import (
     ExchangeAnswer,
@@ -24,14 +22,18 @@ from agent.daemon.answers import (
     ExchangesAnswer,
     HoldAnswer,
     HoldsAnswer,
+    PrioritiseAnswer,
     ReloadAnswer,
     RetryAnswer,
     StatusAnswer,
 )
+from agent.daemon.metrics import metrics_endpoint
+from agent.daemon.overview import forecasts_of, steps_of, with_overview
 from agent.pipeline.appliance import Appliance
 from agent.pipeline.decide import Verdict, cancel_exchange, decide_hold, find_hold
+from agent.pipeline.urge import retry, set_priority
 from exchange.domain.errors import LockgateError
-from exchange.domain.exchange import DecisionKind, DecisionReason, ExchangeState, HoldState
+from exchange.domain.exchange import DecisionKind, DecisionReason, ExchangeState, HoldState, Priority
 
 
 class ControlInterface:
@@ -46,11 +48,12 @@ class ControlInterface:
         """The ASGI application."""
         routes = [
             Route("/status", self._blocking(self._get_status)),
-            Route("/metrics", self._metrics),
+            metrics_endpoint(self._appliance),
             Route("/reload", self._blocking(self._post_reload), methods=["POST"]),
             Route("/exchanges", self._blocking(self._exchanges)),
             Route("/exchanges/{id}", self._blocking(self._exchange)),
             Route("/exchanges/{id}/retry", self._blocking(self._retry), methods=["POST"]),
+            Route("/exchanges/{id}/priority", self._prioritise, methods=["POST"]),
             Route("/exchanges/{id}/cancel", self._cancel, methods=["POST"]),
             Route("/holds", self._blocking(self._holds)),
             Route("/holds/{id}", self._blocking(self._hold)),
@@ -65,22 +68,7 @@ class ControlInterface:
         return endpoint
 
     def _get_status(self, _request: Request) -> StatusAnswer:
-        return self._status()
-
-    async def _metrics(self, _request: Request) -> Response:
-        totals = await anyio.to_thread.run_sync(lambda: counts(self._appliance.custody))
-        registry = CollectorRegistry()
-        exchanges = Gauge("lockgate_exchanges", "Exchanges by state", ["state"], registry=registry)
-        deliveries = Gauge("lockgate_deliveries", "Deliveries by state", ["state"], registry=registry)
-        holds = Gauge("lockgate_open_holds", "Open holds by code", ["code"], registry=registry)
-        for state, count in totals.exchanges.items():
-            exchanges.labels(state.value).set(count)
-        for sent, count in totals.deliveries.items():
-            deliveries.labels(sent.value).set(count)
-        for code, count in totals.open_holds.items():
-            holds.labels(code).set(count)
-        Gauge("lockgate_instances", "Instances in custody", registry=registry).set(totals.instances)
-        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+        return with_overview(self._appliance, self._status())
 
     def _post_reload(self, _request: Request) -> ReloadAnswer:
         self._reload()
@@ -89,7 +77,9 @@ class ControlInterface:
     def _exchanges(self, request: Request) -> ExchangesAnswer:
         states = {ExchangeState(one) for one in request.query_params.getlist("state")}
         limit = int(request.query_params.get("limit", "100"))
-        listed = list_exchanges(self._appliance.custody, states, limit)
+        after = request.query_params.get("after")
+        last = find_exchange(self._appliance.custody, after).exchange_id if after else None
+        listed = list_exchanges(self._appliance.custody, states, limit, last)
         return ExchangesAnswer(tuple(ExchangeAnswer.model_validate(one) for one in listed))
 
     def _found(self, request: Request) -> ExchangeRecord:
@@ -99,6 +89,8 @@ class ControlInterface:
         detail = show_exchange(self._appliance.custody, self._found(request).exchange_id)
         summary = ExchangeAnswer.model_validate(detail.exchange)
         lists = {
+            "progress": steps_of(self._appliance, detail.exchange),
+            "forecasts": forecasts_of(self._appliance, detail.exchange),
             "attempts": detail.attempts,
             "findings": detail.findings,
             "holds": detail.holds,
@@ -111,9 +103,20 @@ class ControlInterface:
 
     def _retry(self, request: Request) -> RetryAnswer:
         one = self._found(request)
-        count = retry_now(self._appliance.custody, one.exchange_id, self._appliance.clock())
-        self._appliance.wake()
-        return RetryAnswer(exchange_id=one.exchange_id, deliveries=count)
+        return RetryAnswer(exchange_id=one.exchange_id, deliveries=retry(self._appliance, one.exchange_id))
+
+    async def _prioritise(self, request: Request) -> Response:
+        body = await request.json()
+
+        def work() -> PrioritiseAnswer:
+            priority = Priority[str(body["priority"]).upper()]
+            one, user = self._found(request), request.state.local_user
+            count = set_priority(self._appliance, one.exchange_id, priority, user)
+            return PrioritiseAnswer(
+                exchange_id=one.exchange_id, priority=priority.name.lower(), deliveries=count
+            )
+
+        return await _answered(work)
 
     def _holds(self, request: Request) -> HoldsAnswer:
         state = None if request.query_params.get("all") else HoldState.OPEN

@@ -9,6 +9,7 @@ its token.
 import os
 import signal
 import socket
+import sys
 from collections.abc import Iterable
 from contextlib import ExitStack, suppress
 from datetime import datetime
@@ -30,10 +31,15 @@ from agent.daemon.arrivals import ArrivalQueue, index_spool
 from agent.daemon.build import Parts, agent_facts, build, cleans_pixels, read_configuration
 from agent.daemon.control import ControlInterface
 from agent.daemon.control_socket import ControlServer, bind_control, control_server
+from agent.daemon.dicomweb import DicomwebServer, open_dicomweb
+from agent.daemon.metrics import bind_metrics, metrics_server
 from agent.daemon.systemd import Notifier, watchdog_seconds
 from agent.engine.steps import place_of
+from agent.pipeline.commitments import take_commitment
 from agent.pipeline.configuration import Configuration
-from agent.pipeline.retire import retire_due, sweep_frozen
+from agent.pipeline.housekeeping import keep_house
+from agent.pipeline.notices import take_notice
+from agent.pipeline.retire import sweep_frozen
 from agent.pipeline.schedule import recover, start, tick
 from agent.pipeline.work import WARM
 from exchange.dimse.tls import server_context
@@ -49,6 +55,7 @@ GRACE_SECONDS = 10
 _LEAST_TICK_SECONDS = 0.25
 _RETIRE_SECONDS = 3600
 _WARM_SECONDS = 120.0
+_SWITCH_SECONDS = 0.0005
 
 
 class Daemon:
@@ -60,10 +67,12 @@ class Daemon:
         self._stack = ExitStack()
         self._parts: Parts
         self._intake: DicomIntake
+        self._dicomweb: DicomwebServer | None = None
         self._arrivals: ArrivalQueue
         self._wake = anyio.Event()
         self._ae_titles = AcceptedTitles()
         self._started_at: datetime
+        self._metrics: socket.socket | None = None
         self._stopping = False
 
     async def run(self) -> None:
@@ -85,6 +94,10 @@ class Daemon:
             listener = await anyio.to_thread.run_sync(self._open, portal)
             server = control_server(self._interface().app())
             tasks.start_soon(server.serve, [listener])
+            if self._dicomweb is not None:
+                tasks.start_soon(self._dicomweb.serve)
+            if self._metrics is not None:
+                tasks.start_soon(metrics_server(self._parts.appliance).serve, [self._metrics])
             # Abandoned when a task fails: the thread waits for arrivals, and they are durable already.
             tasks.start_soon(partial(anyio.to_thread.run_sync, self._arrivals.run, abandon_on_cancel=True))
             tasks.start_soon(self._schedule)
@@ -135,7 +148,13 @@ class Daemon:
             appliance.clock,
             lambda calling, address, _certificate: appliance.configuration.identify_peer(calling, address),
             self._arrivals.put,
+            on_notice=partial(take_notice, appliance),
+            on_commitment=partial(take_commitment, appliance),
+            watcher=appliance.senders,
+            on_refused=partial(appliance.metrics.refused_at_intake, "dimse"),
         )
+        appliance.senders.on_closed = wake
+        appliance.metrics.open_associations = appliance.senders.count
         try:
             self._intake.start()
         except OSError as error:
@@ -145,6 +164,16 @@ class Daemon:
             ) from error
         self._stack.callback(self._intake.stop, GRACE_SECONDS / 2)
         self._stack.callback(self._arrivals.close)
+        self._dicomweb = open_dicomweb(
+            self._site,
+            appliance.spool,
+            appliance.clock,
+            self._arrivals.put,
+            GRACE_SECONDS / 2,
+            partial(appliance.metrics.refused_at_intake, "stow"),
+        )
+        if self._site.listen.metrics is not None:
+            self._metrics = bind_metrics(self._site.listen.metrics)
         return self._stack.enter_context(bind_control(self._site.control_socket))
 
     def _set_wake(self) -> None:
@@ -176,7 +205,7 @@ class Daemon:
     async def _retire(self) -> None:
         while not self._stopping:
             try:
-                await anyio.to_thread.run_sync(retire_due, self._parts.appliance)
+                await anyio.to_thread.run_sync(keep_house, self._parts.appliance, self._parts.engine)
             except LockgateError as error:
                 log.error("retirement failed", error_type=type(error).__name__)
             await anyio.sleep(_RETIRE_SECONDS)
@@ -224,6 +253,8 @@ class Daemon:
     async def _stop(self, server: ControlServer, tasks: TaskGroup) -> None:
         self._stopping = True
         self._notifier.stopping()
+        if self._dicomweb is not None:
+            await self._dicomweb.stop()
         await anyio.to_thread.run_sync(self._intake.stop, GRACE_SECONDS / 2)
         self._arrivals.close()
         self._wake.set()
@@ -253,7 +284,7 @@ class Daemon:
             config_sha256=appliance.configuration.loaded.sha256,
             firmware_profile=appliance.firmware_profile,
             workers=appliance.slots,
-            ports=tuple(self._intake.ports),
+            ports=self._ports,
             quarantined=appliance.spool.quarantined(),
             exchanges=dict(totals.exchanges),
             deliveries=dict(totals.deliveries),
@@ -263,8 +294,13 @@ class Daemon:
             bytes=totals.instance_bytes,
         )
 
+    @property
+    def _ports(self) -> tuple[int, ...]:
+        web = (self._dicomweb.port,) if self._dicomweb is not None else ()
+        return (*self._intake.ports, *web)
+
     def _say_ready(self) -> None:
-        for port in self._intake.ports:
+        for port in self._ports:
             log.info("listening", port=port)
         log.info("ready", site=self._site.site, appliance=self._site.appliance, pid=os.getpid())
 
@@ -295,6 +331,7 @@ def intake_listeners(configuration: Configuration, titles: AcceptedTitles) -> tu
         max_pdu=site.limits.pdu_bytes,
         associations=site.limits.associations,
         network_seconds=site.limits.idle_seconds,
+        instance_bytes=site.limits.instance_mib * 1024 * 1024,
     )
     plain, tls = site.listen.dicom, site.listen.dicom_tls
     if plain is not None:
@@ -332,6 +369,9 @@ def run_daemon(file: Path) -> None:
     Raises:
         LockgateError: The appliance cannot start.
     """
+    # Intake threads wait for the interpreter's lock at each instance: 5 ms, the default, is longer than most
+    # of them take.
+    sys.setswitchinterval(_SWITCH_SECONDS)
     try:
         anyio.run(Daemon(file).run)
     except BaseExceptionGroup as group:

@@ -43,6 +43,7 @@ CHECKS = (
     Check("domain-keys", trust.domain_keys),
     Check("trust-folder", trust.trust_folder),
     Check("tls-certificates", trust.tls_certificates),
+    Check("door-tokens", trust.door_tokens),
     Check("ports", wires.ports),
     Check("control-socket", wires.control_socket),
 )

@@ -13,6 +13,7 @@ from agent.doctor.results import Status
 from agent.doctor.runner import Answer
 from agent.doctor.surroundings import Surroundings
 
+_WORSE = (Status.PASS, Status.WARN, Status.FAIL)
 # Days before the end of a certificate: notice, urgency, alarm.
 NOTICE, URGENT, ALARM = timedelta(days=60), timedelta(days=30), timedelta(days=7)
 
@@ -92,16 +93,33 @@ def _anchors(folder: Path) -> Iterator[x509.Certificate]:
 
 
 def tls_certificates(surroundings: Surroundings) -> Answer:
-    """The certificates of the TLS listener are valid for a while, and its key is private."""
-    tls = surroundings.site.listen.dicom_tls
-    if tls is None:
+    """The certificates of the TLS listeners are valid for a while, and their keys are private."""
+    tls, web = surroundings.site.listen.dicom_tls, surroundings.site.listen.dicomweb
+    pairs = [(tls.cert, tls.key)] if tls is not None else []
+    if web is not None and web.cert is not None and web.key is not None:
+        pairs.append((web.cert, web.key))
+    if not pairs:
         return Status.SKIP, "no TLS listener"
-    if S_IMODE(os.stat(tls.key).st_mode) & 0o077:
-        return Status.FAIL, f"others may read {tls.key}", f"chmod 600 {tls.key}"
-    leaf = x509.load_pem_x509_certificates(tls.cert.read_bytes())[0]
-    status, detail = expiry(leaf, surroundings.now)
-    return (
-        status,
-        f"{tls.cert.name} {detail}",
-        "" if status is Status.PASS else "renew it, then reload (SIGHUP)",
-    )
+    told, found = [], Status.PASS
+    for cert, key in pairs:
+        if S_IMODE(os.stat(key).st_mode) & 0o077:
+            return Status.FAIL, f"others may read {key}", f"chmod 600 {key}"
+        leaf = x509.load_pem_x509_certificates(cert.read_bytes())[0]
+        status, detail = expiry(leaf, surroundings.now)
+        told.append(f"{cert.name} {detail}")
+        found = max(found, status, key=_WORSE.index)
+    return found, ", ".join(told), "" if found is Status.PASS else "renew it, then restart"
+
+
+def door_tokens(surroundings: Surroundings) -> Answer:
+    """The token files of the STOW-RS server's doors are there, private, and hold a token."""
+    web = surroundings.site.listen.dicomweb
+    files = [door.token_file for door in web.doors if door.token_file is not None] if web else []
+    if not files:
+        return Status.SKIP, "no door asks for a token"
+    for file in files:
+        if S_IMODE(file.stat().st_mode) & 0o077:
+            return Status.FAIL, f"others may read {file}", f"chmod 600 {file}"
+        if not file.read_bytes().strip():
+            return Status.FAIL, f"{file} is empty: nobody is let in", "write a token into it"
+    return Status.PASS, f"{len(files)} tokens"

@@ -30,7 +30,11 @@ def ports(surroundings: Surroundings) -> Answer:
     """Each listener's port is free, or ours: the daemon runs."""
     site = surroundings.site
     listen = site.listen
-    wanted = [(one.host, one.port) for one in (listen.dicom, listen.dicom_tls) if one is not None]
+    wanted = [
+        (one.host, one.port)
+        for one in (listen.dicom, listen.dicom_tls, listen.dicomweb, listen.metrics)
+        if one is not None
+    ]
     ours = daemon_answers(site.control_socket)
     told = []
     for host, port in wanted:

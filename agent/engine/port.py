@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from agent.engine import logs
+from agent.engine.flight import Flight
 from agent.engine.steps import EngineClosing, OnFailure, Outcome, StepFailed, Workflow, place_of, plain
 from agent.engine.store import dbos_engine, dbos_url
 from exchange.domain.codes import ReasonCode
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger()
 
-WORKFLOW_SCHEMA = 1
+WORKFLOW_SCHEMA = 2
 """Raise it whenever a workflow's steps change: what is open under another number is cancelled by `stale`."""
 
 _ENDED = ("SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
@@ -37,6 +38,7 @@ _ACTIVE = ("PENDING", "ENQUEUED", "DELAYED")
 _POLL_SECONDS = 0.2
 _STRANDED_SECONDS = 5.0  # DBOS writes the end of a workflow at once, or (disk full) not at all
 _MANY = 10_000
+_RECOUNT_SECONDS = 30.0  # how often what is believed to be in flight is compared with the database
 
 
 class WorkflowState(StrEnum):
@@ -71,6 +73,7 @@ class EngineSettings:
         queues: Queue name to how many workflows of it may run at once on this node.
         threads: Upper bound of DBOS's thread pool; 0 = what the queues need, and a few.
         schema: Number of the workflows' schema.
+        on_end: Called when a workflow has ended in this process, in its thread: a slot is free.
     """
 
     url: str
@@ -78,6 +81,7 @@ class EngineSettings:
     queues: Mapping[str, int] = field(default_factory=lambda: {"study": 2, "delivery": 4})
     threads: int = 0
     schema: int = WORKFLOW_SCHEMA
+    on_end: "Callable[[], None]" = lambda: None
 
     @property
     def version(self) -> str:
@@ -95,6 +99,7 @@ class Engine:
         self._dbos: type[DBOS] | None = None
         self._closing = threading.Event()
         self._ended: dict[str, float] = {}
+        self._flight = Flight()
 
     def register(self, name: str, workflow: Workflow, on_failure: OnFailure | None = None) -> None:
         """Make a workflow known, before `launch`.
@@ -140,6 +145,29 @@ class Engine:
                 f"cannot launch the workflow engine ({type(error).__name__})", "check `database:`"
             ) from None
         self._dbos = DBOS
+        self._flight.replace(self._active())
+
+    def limit(self, queue: str) -> int:
+        """How many workflows of a queue may run at once."""
+        return self._settings.queues[queue]
+
+    def in_flight(self, queue: str) -> frozenset[str]:
+        """The workflows of a queue that were handed over and have not ended in this process."""
+        if self._flight.age() > _RECOUNT_SECONDS:
+            self._flight.replace(self._active())
+        return self._flight.of(queue)
+
+    def _active(self) -> dict[str, str]:
+        """What the database says has not ended, workflow to queue; what has ended here is left out."""
+        listed = self._require().list_workflows(
+            status=list(_ACTIVE), app_version=self._settings.version, load_input=False, load_output=False
+        )
+        return {
+            one.workflow_id: one.queue_name or ""
+            for one in listed
+            if one.workflow_id not in self._ended
+            and (one.status != "PENDING" or one.executor_id == self._settings.node)
+        }
 
     def enqueue(
         self, name: str, workflow_id: str, ids: tuple[str, ...], queue: str, *, again: bool = False
@@ -173,8 +201,13 @@ class Engine:
             return False
         from dbos import SetWorkflowID
 
-        with SetWorkflowID(workflow_id):
-            dbos.enqueue_workflow(queue, self._entries[name], *[plain(one) for one in ids])
+        self._flight.add(workflow_id, queue)
+        try:
+            with SetWorkflowID(workflow_id):
+                dbos.enqueue_workflow(queue, self._entries[name], *[plain(one) for one in ids])
+        except BaseException:
+            self._flight.end(workflow_id)
+            raise
         return True
 
     def _is_stranded(self, workflow_id: str) -> bool:
@@ -195,6 +228,7 @@ class Engine:
     def cancel(self, workflow_id: str) -> None:
         """Have a workflow stop before its next step; the running one is stopped by its attempt token only."""
         self._require().cancel_workflow(workflow_id)
+        self._flight.end(workflow_id)
 
     def stale(self) -> tuple[str, ...]:
         """Cancel and forget what is open under other schema numbers; DBOS would leave it stranded.
@@ -301,9 +335,12 @@ class Engine:
         return registered
 
     def _note_end(self, workflow_id: str) -> None:
+        self._flight.end(workflow_id)
         while len(self._ended) > _MANY:
             self._ended.pop(next(iter(self._ended)), None)
         self._ended[workflow_id] = time.monotonic()
+        if not self._closing.is_set():
+            self._settings.on_end()
 
 
 def _run(steps: "_Steps", workflow: Workflow, on_failure: OnFailure | None, ids: tuple[str, ...]) -> str:

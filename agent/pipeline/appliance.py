@@ -1,5 +1,6 @@
 """Everything that the workflows of one running appliance share."""
 
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -8,12 +9,17 @@ from threading import Lock
 
 from agent.custody.database import Database
 from agent.pipeline.configuration import Configuration
+from agent.pipeline.metrics import Metrics
+from agent.pipeline.progress import Progress
+from agent.pipeline.questions import Questions
+from agent.pipeline.senders import Senders
+from agent.pipeline.turns import Turns
 from agent.workers.pool import Pool
 from exchange.crosswalk.store import Crosswalk
 from exchange.journal.writer import Journal
 from exchange.keys.domains import DomainKeys
 from exchange.receipts.issuer import ReceiptIssuer
-from exchange.spool import Spool
+from exchange.spool.store import Spool
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +57,11 @@ class Appliance:
         slots: Worker slots; how far a study is spread.
         clock: Timezone-aware now.
         wake: Called when new work may be due; thread-safe.
+        metrics: Counters and histograms; without PHI in any label.
+        progress: How far the cleaning of each exchange has come.
+        turns: Whose turn it is, by resource; the schedule's own.
+        questions: To archives, about studies that are still arriving.
+        senders: Who has an association open with us.
         attesting: Held while a receipt is issued: two deliveries of one exchange may end at the same moment.
     """
 
@@ -67,4 +78,9 @@ class Appliance:
     firmware_profile: str
     clock: Callable[[], datetime]
     wake: Callable[[], None] = lambda: None
+    metrics: Metrics = field(default_factory=Metrics, repr=False)
+    progress: Progress = field(default_factory=Progress, repr=False)
+    turns: defaultdict[str, Turns] = field(default_factory=lambda: defaultdict(Turns), repr=False)
+    questions: Questions = field(default_factory=Questions, repr=False)
+    senders: Senders = field(default_factory=Senders, repr=False)
     attesting: Lock = field(default_factory=Lock, repr=False)

@@ -28,17 +28,27 @@ from exchange.receipts.statement import Ticket, timestamp
 log = structlog.get_logger()
 
 _EDITIONS = (Edition.PARTNER, Edition.SITE)
-_ENDED = {DeliveryState.FORWARDED: Stage.FORWARDED, DeliveryState.REJECTED: Stage.REJECTED}
+_ENDED = {
+    DeliveryState.FORWARDED: Stage.FORWARDED,
+    DeliveryState.COMMITTED: Stage.COMMITTED,
+    DeliveryState.REJECTED: Stage.REJECTED,
+}
 
 
 def attest_first(appliance: Appliance, exchange_id: str) -> str:
     """R1 of a frozen exchange, durable when this returns; its receipt id."""
     with appliance.attesting:
         detail = show_exchange(appliance.custody, exchange_id)
-        stage = Stage.DEIDENTIFIED if detail.exchange.profile_id else Stage.ACCEPTED
+        stage = _first_stage(detail)
         follows = _first_receipt_of(appliance, detail.exchange.follows)
         links = {edition: Links(follows=follows) for edition in _EDITIONS}
         return _issue(appliance, detail, stage, body_of(appliance, detail), links)
+
+
+def _first_stage(detail: ExchangeDetail) -> Stage:
+    if detail.exchange.profile_id:
+        return Stage.DEIDENTIFIED
+    return Stage.QUARANTINED if "reconciliation" in detail.exchange.counts else Stage.ACCEPTED
 
 
 def attest_delivery(appliance: Appliance, ended: DeliveryRecord) -> str:
@@ -130,6 +140,8 @@ def _issue_edition(
     record_receipt(
         appliance.custody, event.receipt_id, RecordedEdition(edition, digest, links.previous, str(relative))
     )
+    if edition is Edition.PARTNER:
+        appliance.metrics.receipt(event.slot)
     appliance.journal.append(
         Event(
             EventKind.RECEIPT_ISSUED,
@@ -184,6 +196,7 @@ def _say_closed(appliance: Appliance, detail: ExchangeDetail) -> None:
                 "exchange": one.exchange_id,
                 "instances": one.instance_count,
                 "forwarded": states.count(DeliveryState.FORWARDED),
+                "committed": states.count(DeliveryState.COMMITTED),
                 "refused": states.count(DeliveryState.REJECTED),
                 "rejected": int(rejected),
             },
@@ -196,7 +209,7 @@ def _say_closed(appliance: Appliance, detail: ExchangeDetail) -> None:
         state="rejected" if rejected else "closed",
         instances=one.instance_count,
         bytes=one.byte_count,
-        sent=states.count(DeliveryState.FORWARDED),
+        sent=states.count(DeliveryState.FORWARDED) + states.count(DeliveryState.COMMITTED),
         refused=states.count(DeliveryState.REJECTED),
         attempt=one.attempt_count,
         seconds=round((appliance.clock() - one.created_at).total_seconds(), 1),

@@ -1,30 +1,38 @@
 """What the receipts of an exchange say, from custody's record of it and nothing else."""
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from agent.custody.listings import ExchangeDetail
-from agent.custody.records import DecisionRecord, DeliveryRecord, FrozenInstance
+from agent.custody.records import DecisionRecord, DeliveryRecord, Effect, FrozenInstance
+from agent.custody.resends import WITHOUT_DELIVERY
 from agent.pipeline.appliance import Appliance
+from exchange.domain.codes import STANDING_CODES, ReasonCode
 from exchange.domain.delivery import CONFIRMED
-from exchange.domain.exchange import DecisionKind, Direction, ExchangeState
+from exchange.domain.exchange import DecisionKind, Direction, ExchangeState, HoldState
 from exchange.receipts.facts import (
     CheckFacts,
     CompletenessFacts,
     DeidentificationFacts,
     DeliveryFacts,
     DestinationFacts,
+    EvidenceFacts,
     IdentityFacts,
     MethodCode,
+    NotRunFacts,
     OcrModel,
     PixelFacts,
     PolicyFacts,
     ProofFacts,
     ReceiptBody,
+    ReconciliationFacts,
+    RenditionFacts,
     ResponseCount,
     ReviewFacts,
     StudyFacts,
     Subject,
+    TranscodedFacts,
 )
 from exchange.receipts.references import Reference, keyed_reference
 from exchange.receipts.statement import timestamp
@@ -47,16 +55,29 @@ def body_of(
         policy=_policy(appliance, detail),
         identity=_identity(detail),
         deidentification=_deidentification(detail) if exchange.profile_id and detail.frozen else None,
+        reconciliation=_reconciliation(detail) if detail.frozen else None,
         checks=tuple(CheckFacts(one.finding_id, one.severity, one.evidence) for one in detail.findings),
         review=tuple(_review(appliance, one) for one in detail.decisions),
         delivery=delivery,
-        completeness=CompletenessFacts(
-            sent=sent,
-            evidence=str(exchange.evidence.get("rule", "none")),
-            expected=exchange.evidence.get("expected", "unknown"),
-            missing=exchange.instance_count - sent,
-        ),
+        completeness=_completeness(detail, sent),
         destinations=destinations,
+    )
+
+
+def _completeness(detail: ExchangeDetail, sent: int) -> CompletenessFacts:
+    """Why it was believed to have arrived, and how much of it was sent."""
+    evidence = detail.exchange.evidence
+    return CompletenessFacts(
+        sent=sent,
+        evidence=str(evidence.get("rule", "none")),
+        expected=evidence.get("expected", "unknown"),
+        missing=detail.exchange.instance_count - sent,
+        received=evidence.get("received"),
+        lacking=int(evidence.get("missing", 0)),
+        sources=tuple(
+            EvidenceFacts(one["kind"], one["outcome"], one["at"], one.get("count"), one["peer"])
+            for one in evidence.get("sources", ())
+        ),
     )
 
 
@@ -71,6 +92,22 @@ def delivery_facts(appliance: Appliance, detail: ExchangeDetail, delivery: Deliv
         responses=tuple(ResponseCount(status, count) for status, count in sorted(statuses.items())),
         peer_spki_sha256=str(delivery.transport.get("peerSpkiSha256", "")),
         tls=str(delivery.transport.get("tls", "")),
+        storage_commitment=str(delivery.transport.get("storageCommitment", "not requested")),
+        transcoded=_transcoded(mine),
+    )
+
+
+def _transcoded(effects: Sequence[Effect]) -> TranscodedFacts | None:
+    """What this destination was sent in another transfer syntax, and took."""
+    went = [one for one in effects if one.rendition_sha256 and one.state in CONFIRMED]
+    if not went:
+        return None
+    return TranscodedFacts(
+        count=len(went),
+        to=tuple(sorted({one.rendition_syntax for one in went})),
+        instances=tuple(
+            RenditionFacts(one.sop_instance_uid, one.rendition_syntax, one.rendition_sha256) for one in went
+        ),
     )
 
 
@@ -122,14 +159,43 @@ def _study(appliance: Appliance, detail: ExchangeDetail) -> StudyFacts:
 
 
 def _policy(appliance: Appliance, detail: ExchangeDetail) -> PolicyFacts:
-    released = any(one.kind is DecisionKind.RELEASE for one in detail.decisions)
+    released = any(
+        one.kind is DecisionKind.RELEASE and one.code not in STANDING_CODES for one in detail.decisions
+    )
     rejected = detail.exchange.state is ExchangeState.REJECTED
     decision = "rejected" if rejected else "released" if released else "pass"
+    if detail.exchange.error_code in WITHOUT_DELIVERY:
+        decision = detail.exchange.error_code  # a re-send that was only recorded
     return PolicyFacts(
         id=detail.exchange.route or "unrouted",
         sha256=detail.exchange.config_sha256 or appliance.configuration.loaded.sha256,
         rules=tuple(dict.fromkeys(one.code for one in detail.holds)),
         decision=decision,
+    )
+
+
+def _reconciliation(detail: ExchangeDetail) -> ReconciliationFacts | None:
+    facts = detail.exchange.counts.get("reconciliation")
+    if facts is None:
+        return None
+    actions: Counter[str] = Counter()
+    for one in detail.frozen:
+        actions.update(one.actions)
+    tasks = [one for one in detail.holds if one.code == ReasonCode.RECONCILE]
+    decided = tasks and all(one.state is HoldState.DECIDED for one in tasks)
+    return ReconciliationFacts(
+        identity=facts["identity"],
+        issuer=facts["issuer"],
+        prefix=facts["prefix"],
+        patient_match=facts["patientMatch"],
+        reason=facts["reason"],
+        method=facts["method"],
+        instances=len(detail.frozen),
+        replaced=actions["replaced"],
+        emptied=actions["emptied"],
+        removed=actions["removed"],
+        task="decided" if decided else "open",
+        not_run=tuple(NotRunFacts(one["stage"], one["reason"]) for one in facts["notRun"]),
     )
 
 

@@ -3,18 +3,20 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 from agent.custody.records import Attempt, FrozenInstance, HoldReason
 from agent.inference.session import ModelFacts
 from agent.pipeline.appliance import Appliance
 from agent.pipeline.freeze import Frozen, scratch_folder
+from agent.pipeline.sources import member_source
 from agent.pipeline.study import Study, spread
 from agent.pipeline.work import CLEAN, CleanResult, CleanTask
 from agent.policy.routes import EffectiveRoute
 from exchange.crosswalk.rows import Entry, PatientEntry, UidEntry
 from exchange.domain.codes import ReasonCode
+from exchange.domain.source import Source
 from redact.headers.profile import Profile
 from redact.headers.tables import edition
 from redact.identifiers.pseudonymiser import Pseudonymiser
@@ -44,8 +46,10 @@ def clean_study(
     )
     folder = scratch_folder(appliance, attempt)
     seconds = appliance.configuration.site.limits.stage_seconds
+    exchange_id = study.exchange.exchange_id
+    appliance.progress.begin(exchange_id, "clean", len(study.members))
 
-    def work(files: Sequence[tuple[str, Path]]) -> CleanResult:
+    def work(files: Sequence[tuple[str, Source]]) -> CleanResult:
         task = CleanTask(
             files=tuple(files),
             folder=folder,
@@ -55,10 +59,12 @@ def clean_study(
             released=released,
             canary_seed=attempt.token.encode(),
         )
-        result: CleanResult = appliance.pool.submit(CLEAN, task, seconds=seconds)
+        result: CleanResult = appliance.pool.submit(
+            CLEAN, task, seconds=seconds, on_progress=partial(appliance.progress.advance, exchange_id)
+        )
         return result
 
-    files = [(one.identity, appliance.spool.path(one.identity)) for one in study.members]
+    files = [(one.identity, member_source(appliance, one)) for one in study.members]
     results = spread(appliance, files, work)
     reasons = [
         HoldReason(one.code, "clean", path=one.path, detail=one.detail)

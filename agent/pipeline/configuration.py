@@ -5,8 +5,9 @@ from functools import cached_property
 
 from agent.config.load import LoadedSite
 from agent.config.models import Peer, Retry, Site
-from agent.pipeline.peers import destination_for
+from agent.pipeline.peers import destination_for, dicom_peer
 from agent.policy.routes import RouteTable
+from exchange.dimse.peer import DicomPeer
 from exchange.domain.delivery import Destination
 from exchange.domain.errors import ConfigurationError
 
@@ -55,6 +56,17 @@ class Configuration:
             ConfigurationError: There is no such peer any more.
         """
         return destination_for(self.peer(name), self.calling_ae)
+
+    def dicom_peer(self, name: str) -> DicomPeer:
+        """Address and TLS of a DICOM peer.
+
+        Raises:
+            ConfigurationError: There is no such DICOM peer any more, or its certificates cannot be used.
+        """
+        peer = self.peer(name)
+        if peer.dicom is None:
+            raise ConfigurationError(f"cannot ask {name}: it is no DICOM peer", "name one with `dicom:`")
+        return dicom_peer(peer.dicom, self.calling_ae, peer.pin or "")
 
     def protocol_of(self, name: str) -> str:
         """`dicom`, `dicomweb` or `folder`; "unknown" when a reload has taken the peer away."""

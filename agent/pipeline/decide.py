@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 
 from agent.custody.holds import decide, hold, list_holds, show_hold
-from agent.custody.listings import exchange, show_exchange
+from agent.custody.listings import exchange, find_holds, show_exchange
 from agent.custody.records import Decision, ExchangeRecord, HoldReason, HoldRecord
 from agent.pipeline.appliance import Appliance
 from agent.pipeline.attest import attest_exchange
 from agent.pipeline.deliver import cancel_delivery
-from exchange.domain.codes import UNPROVED_CODES, ReasonCode
+from exchange.domain.codes import STANDING_CODES, UNPROVED_CODES, ReasonCode
 from exchange.domain.errors import CustodyError
 from exchange.domain.exchange import DecisionKind, DecisionReason, ExchangeState, Role
 from exchange.journal.events import Event, EventKind, Outcome
@@ -28,6 +28,7 @@ CANNOT_RELEASE = frozenset(
         ReasonCode.MISSING_UID,
         ReasonCode.GROUP_0000,
         ReasonCode.DICOMDIR,
+        ReasonCode.QUARANTINE,
     }
 )
 """Holds of which no cleaned bytes exist: nothing could be released."""
@@ -114,11 +115,12 @@ def find_hold(appliance: Appliance, start: str) -> HoldRecord:
     Raises:
         CustodyError: None does, or several do.
     """
-    found = [one for one in list_holds(appliance.custody, None) if one.hold_id.startswith(start)]
+    found = find_holds(appliance.custody, start)
     if len(found) == 1:
-        return show_hold(appliance.custody, found[0].hold_id)
+        return show_hold(appliance.custody, found[0])
     raise CustodyError(
-        f"cannot find one hold that begins with {start}: there are {len(found)}", "see `lockgate holds list`"
+        f"cannot find one hold that begins with {start}: there is {'more than one' if found else 'none'}",
+        "see `lockgate holds list`",
     )
 
 
@@ -134,6 +136,11 @@ def _known_person(appliance: Appliance, verdict: Verdict) -> tuple[Role, ...]:
 
 def _role(appliance: Appliance, verdict: Verdict, held: HoldRecord) -> Role:
     roles = _known_person(appliance, verdict)
+    if held.code in STANDING_CODES and verdict.kind is DecisionKind.REJECT:
+        raise CustodyError(
+            f"cannot reject a hold of {held.code}: it stops nothing, the images are on their way to the PACS",
+            "release it when it is done; end the exchange with `lockgate exchanges cancel`",
+        )
     if verdict.kind is DecisionKind.RELEASE:
         if held.code in CANNOT_RELEASE:
             raise CustodyError(

@@ -1,7 +1,6 @@
 """deliver: frozen bytes to one destination; resumed per SOP Instance UID, ended by exactly one R2."""
 
-from datetime import timedelta
-from hashlib import sha256
+from collections.abc import Callable
 
 import structlog
 
@@ -10,31 +9,36 @@ from agent.custody.deliveries import (
     claim_delivery,
     delivery,
     effects_of,
-    finish_delivery,
     note_transport,
     record_outcomes,
     reschedule,
-    unconfirmed,
 )
-from agent.custody.listings import exchange
-from agent.custody.records import DeliveryClaim, DeliveryRecord, FrozenInstance
+from agent.custody.records import DeliveryClaim, DeliveryRecord, Effect
 from agent.engine.steps import StepRunner
 from agent.pipeline.appliance import Appliance
 from agent.pipeline.attest import attest_delivery, attest_exchange
-from exchange.dicomio.digest import dataset_sha256
+from agent.pipeline.circuit import note_attempt
+from agent.pipeline.commitments import commitment_mode, conclude_sent
+from agent.pipeline.endings import backoff, forwarded, postponed, refused, route_of, stopped
+from agent.pipeline.forecast import too_large
+from agent.pipeline.outcomes import OutcomeWriter
+from agent.pipeline.outgoing import Outgoing, instances, outgoing
+from agent.pipeline.renditions import Aside, send_renditions
 from exchange.domain.codes import ReasonCode
 from exchange.domain.delivery import (
     CONFIRMED,
+    DAMAGED,
     DeliveryReport,
     InstanceOutcome,
     InstanceState,
     OutgoingInstance,
 )
-from exchange.domain.errors import ConfigurationError, CustodyError, HeldError, InputError
+from exchange.domain.errors import ConfigurationError, CustodyError
 from exchange.domain.exchange import ENDED_DELIVERIES, DeliveryState
-from exchange.journal.events import Event, EventKind, Outcome
 
 log = structlog.get_logger()
+
+INCOMPLETE, UNREACHABLE = "incomplete", "unreachable"
 
 
 def deliver(appliance: Appliance, steps: StepRunner, delivery_id: str, number: str) -> str:
@@ -51,114 +55,101 @@ def send(appliance: Appliance, delivery_id: str, number: int) -> str:
     if ended.state in ENDED_DELIVERIES:
         return ended.state
     claim = claim_delivery(appliance.custody, delivery_id, number)
-    outgoing = tuple(_outgoing(appliance, claim, one) for one in unconfirmed(appliance.custody, delivery_id))
-    report = _send_all(appliance, claim, outgoing)
+    waiting = outgoing(appliance, claim)
+    if not waiting.frozen:
+        return _conclude(appliance, claim, DeliveryReport((), reachable=True))
+    with appliance.metrics.timed("deliver", route_of(appliance, claim)):
+        report = _send_all(appliance, claim, waiting)
     if report.transport:
         note_transport(appliance.custody, claim, report.transport)
+    _count(appliance, claim, waiting, report)
+    if report.outcomes or not report.reachable:  # else it was not asked anything
+        code = "" if report.reachable else UNREACHABLE
+        note_attempt(appliance, claim.destination, report.reachable, code)
     return _conclude(appliance, claim, report)
 
 
-def _send_all(
-    appliance: Appliance, claim: DeliveryClaim, outgoing: tuple[OutgoingInstance, ...]
-) -> DeliveryReport:
+def _send_all(appliance: Appliance, claim: DeliveryClaim, waiting: Outgoing) -> DeliveryReport:
+    """Send, and send once more in another transfer syntax what the peer cannot take as it was frozen."""
     check_claim(appliance.custody, claim)
-    if not outgoing:
-        return DeliveryReport((), reachable=True)
     try:
         destination = appliance.configuration.destination(claim.destination)
     except ConfigurationError as error:
         return DeliveryReport((), reachable=False, error=error.message)
 
-    def on_outcome(outcome: InstanceOutcome) -> None:
-        record_outcomes(appliance.custody, claim, (outcome,), appliance.clock())
+    def write(batch: list[InstanceOutcome]) -> None:
+        record_outcomes(appliance.custody, claim, batch, appliance.clock())
 
-    return destination.send(outgoing, on_outcome)
+    with OutcomeWriter(write) as writer:
+        aside = Aside(waiting, writer.tell)
+
+        def tell(outcome: InstanceOutcome) -> None:
+            if outcome.status == DAMAGED:
+                _alarm(claim, waiting, outcome)
+            aside.tell(outcome)
+
+        fitting = _fitting(appliance, claim, waiting, tell)
+        report = destination.send(fitting, tell) if fitting else DeliveryReport((), reachable=True)
+        return send_renditions(appliance, claim, destination, aside, report)
 
 
-def _outgoing(appliance: Appliance, claim: DeliveryClaim, frozen: FrozenInstance) -> OutgoingInstance:
-    """The file as it was frozen; its bytes are hashed again, because the folder is not trusted.
+def _fitting(
+    appliance: Appliance, claim: DeliveryClaim, waiting: Outgoing, tell: Callable[[InstanceOutcome], None]
+) -> tuple[OutgoingInstance, ...]:
+    """What the peer's declared limit lets through; the others are refused without being sent."""
+    everything = instances(appliance, waiting)
+    over = too_large(appliance, claim.destination, everything)
+    for outcome in over:
+        tell(outcome)
+    kept_back = {one.sop_instance_uid for one in over}
+    return tuple(one for one in everything if one.sop_instance_uid not in kept_back)
 
-    Raises:
-        HeldError: The file is gone or its bytes are others.
-    """
-    path = appliance.folders.frozen / frozen.path
-    try:
-        found = dataset_sha256(path)
-    except (OSError, InputError):
-        found = ""
-    if found != frozen.sha256:
-        log.error(
-            "frozen file damaged",
-            exchange_id=claim.exchange_id,
-            destination=claim.destination,
-            digest=frozen.sha256,
-            state="changed" if found else "missing",
-        )
-        raise HeldError(
-            ReasonCode.INTERNAL,
-            "cannot send a frozen file: its bytes are not those that were proved",
-            hint="check the disk; bring the file back from a backup, or cancel the exchange and send anew",
-        )
-    return OutgoingInstance(
-        source=path,
-        sop_class_uid=frozen.sop_class_uid,
-        sop_instance_uid=frozen.sop_instance_uid,
-        study_instance_uid=frozen.study_instance_uid,
-        series_instance_uid=frozen.series_instance_uid,
-        transfer_syntax_uid=frozen.transfer_syntax_uid,
-        sha256=frozen.sha256,
-        byte_count=frozen.byte_count,
+
+def _alarm(claim: DeliveryClaim, waiting: Outgoing, outcome: InstanceOutcome) -> None:
+    """A frozen file is gone or changed: the others go on, this one waits for a person."""
+    uid = outcome.sop_instance_uid
+    rendition = waiting.renditions.get(uid)
+    log.error(
+        "frozen file damaged",
+        exchange_id=claim.exchange_id,
+        destination=claim.destination,
+        digest=rendition.sha256 if rendition else waiting.frozen[uid].sha256,
+        why=outcome.detail,
     )
 
 
 def _conclude(appliance: Appliance, claim: DeliveryClaim, report: DeliveryReport) -> str:
-    """FORWARDED when all is confirmed, REJECTED when what is left was refused for good, else try again."""
+    """All confirmed: commit or forward. All decided: rejected. Only damage left: a person. Else try again."""
     effects = effects_of(appliance.custody, claim.delivery_id)
     states = {one.state for one in effects}
-    now = appliance.clock()
     if states <= CONFIRMED:
-        finish_delivery(appliance.custody, claim, DeliveryState.FORWARDED, now)
-        _journal(appliance, claim, Outcome.OK, len(effects), len(effects))
-        return DeliveryState.FORWARDED
-    sent = sum(one.state in CONFIRMED for one in effects)
+        return conclude_sent(appliance, claim, report.commits)
     if states <= CONFIRMED | {InstanceState.REFUSED}:
-        finish_delivery(appliance.custody, claim, DeliveryState.REJECTED, now, ReasonCode.DELIVERY)
-        _journal(appliance, claim, Outcome.FAILED, len(effects), sent)
-        log.error(
-            "delivery refused",
-            exchange_id=claim.exchange_id,
-            destination=claim.destination,
-            sent=sent,
-            refused=len(effects) - sent,
-        )
-        return DeliveryState.REJECTED
-    pause = backoff(appliance, claim)
-    code = "incomplete" if report.reachable else "unreachable"
-    reschedule(appliance.custody, claim, now + pause, code)
-    appliance.wake()  # the pause may be shorter than the schedule's own
-    log.warning(
-        "delivery postponed",
-        exchange_id=claim.exchange_id,
-        destination=claim.destination,
-        code=code,
-        attempt=claim.number,
-        sent=sent,
-        pending=len(effects) - sent,
-        retry_seconds=round(pause.total_seconds(), 1),
-    )
-    return DeliveryState.WAITING
+        return refused(appliance, claim)
+    left = [one for one in effects if one.state not in CONFIRMED | {InstanceState.REFUSED}]
+    if not report.error and all(_is_damaged(one) for one in left):
+        return stopped(appliance, claim, DAMAGED, len(left))
+    code = INCOMPLETE if report.reachable else UNREACHABLE
+    return postponed(appliance, claim, code)
 
 
-def backoff(appliance: Appliance, claim: DeliveryClaim) -> timedelta:
-    """Doubling pauses between the route's bounds, spread by ±20 % so that deliveries do not march in step.
+def _is_damaged(effect: Effect) -> bool:
+    return effect.state is InstanceState.PENDING and effect.status == DAMAGED
 
-    The spread is derived from delivery and attempt: no randomness, the same in every run.
-    """
-    route = exchange(appliance.custody, claim.exchange_id).route or ""
-    retry = appliance.configuration.retry(route)
-    seconds = min(retry.first_seconds * 2 ** min(claim.number - 1, 16), retry.most_seconds)
-    spread = sha256(claim.workflow_id.encode()).digest()[0] / 255
-    return timedelta(seconds=seconds * (0.8 + 0.4 * spread))
+
+def _count(appliance: Appliance, claim: DeliveryClaim, waiting: Outgoing, report: DeliveryReport) -> None:
+    """The attempt, in metrics."""
+    route = route_of(appliance, claim)
+    confirmed = [one.sop_instance_uid for one in report.outcomes if one.state in CONFIRMED]
+    declined = sum(one.state is InstanceState.REFUSED for one in report.outcomes)
+    if confirmed:
+        size = sum(waiting.frozen[uid].byte_count for uid in confirmed)
+        appliance.metrics.delivered(claim.destination, route, size, len(confirmed))
+    if declined:
+        appliance.metrics.refused_by_peer(claim.destination, route, declined)
+    whole = len(confirmed) == len(waiting.frozen)
+    code = UNREACHABLE if not report.reachable else "done" if whole else INCOMPLETE
+    appliance.metrics.attempt(claim.destination, code)
 
 
 def attest(appliance: Appliance, delivery_id: str) -> str:
@@ -166,13 +157,6 @@ def attest(appliance: Appliance, delivery_id: str) -> str:
     ended = delivery(appliance.custody, delivery_id)
     attest_delivery(appliance, ended)
     return attest_exchange(appliance, ended.exchange_id)
-
-
-def _journal(appliance: Appliance, claim: DeliveryClaim, outcome: Outcome, total: int, sent: int) -> None:
-    fields = {"exchange": claim.exchange_id, "delivery": claim.delivery_id, "destination": claim.destination}
-    appliance.journal.append(
-        Event(EventKind.INSTANCE_SENT, {**fields, "instances": total, "sent": sent}, outcome)
-    )
 
 
 def delivery_failed(appliance: Appliance, workflow_id: str) -> None:
@@ -190,6 +174,9 @@ def delivery_failed(appliance: Appliance, workflow_id: str) -> None:
 def cancel_delivery(appliance: Appliance, waiting: DeliveryRecord) -> None:
     """End a delivery that has not ended: what was not confirmed counts as refused, and R2 says so.
 
+    Where everything was confirmed and only the peer's commitment is missing, it counts as forwarded, unless
+    the site file requires commitment.
+
     Raises:
         CustodyError: It is being sent at this moment.
     """
@@ -200,5 +187,9 @@ def cancel_delivery(appliance: Appliance, waiting: DeliveryRecord) -> None:
             f"cannot cancel delivery {waiting.delivery_id}: it is being sent", "try again in a moment"
         )
     claim = claim_delivery(appliance.custody, waiting.delivery_id, waiting.attempts + 1)
-    finish_delivery(appliance.custody, claim, DeliveryState.REJECTED, appliance.clock(), "cancelled")
+    states = {one.state for one in effects_of(appliance.custody, waiting.delivery_id)}
+    if states <= CONFIRMED and commitment_mode(appliance, claim.destination) != "require":
+        forwarded(appliance, claim, "not answered")
+    else:
+        refused(appliance, claim, "cancelled")
     attest_delivery(appliance, delivery(appliance.custody, waiting.delivery_id))

@@ -12,6 +12,7 @@ from agent.custody.attempts import frozen_of
 from agent.custody.listings import exchange
 from agent.custody.records import ExchangeRecord, FrozenInstance
 from agent.pipeline.appliance import Appliance
+from agent.pipeline.sources import is_frozen_there
 
 _LONGEST_CHAIN = 1000
 
@@ -35,7 +36,7 @@ class Earlier:
         return {
             identity: row
             for identity, row in self.rows.items()
-            if identity in identities and row.proved and (appliance.folders.frozen / row.path).is_file()
+            if identity in identities and row.proved and is_frozen_there(appliance, row)
         }
 
 
@@ -45,8 +46,8 @@ def frozen_before(appliance: Appliance, one: ExchangeRecord) -> Earlier:
     follows, steps = one.follows, 0
     while follows is not None and steps < _LONGEST_CHAIN:
         before = exchange(appliance.custody, follows)
-        same = (before.route, before.profile_id, before.pseudonym_domain)
-        if same == (one.route, one.profile_id, one.pseudonym_domain):
+        same = (before.direction, before.route, before.profile_id, before.pseudonym_domain)
+        if same == (one.direction, one.route, one.profile_id, one.pseudonym_domain):
             for row in frozen_of(appliance.custody, before.exchange_id):
                 earlier.rows.setdefault(row.identity, row)
             earlier.originals.update(

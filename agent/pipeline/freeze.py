@@ -7,14 +7,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from agent.custody.attempts import Cleaned, accept_frozen, check_token
 from agent.custody.listings import exchange
-from agent.custody.records import Attempt, FrozenInstance
+from agent.custody.records import Attempt, FrozenInstance, Location, Member
 from agent.pipeline.appliance import Appliance
-from agent.pipeline.study import Study
+from agent.pipeline.sources import member_source, wrap_frozen
+from agent.pipeline.study import Study, spread
 from exchange.crosswalk.rows import Entry
-from exchange.dicomio.rewrap import rewrap
+from exchange.dicomio.digest import content_digests
+from exchange.dicomio.examine import examine
 from exchange.domain.findings import Finding
 from exchange.durable import fsync_folder, make_folder
 from exchange.journal.events import Event, EventKind
@@ -25,8 +28,9 @@ class Frozen:
     """A study ready to be frozen.
 
     Attributes:
-        rows: One per instance; `path` is filled in here.
+        rows: One per instance; `path` is filled in here, of those that have a source.
         sources: By identity, the written file in the scratch folder.
+        keys: By identity, the data key of a file that is sealed: one that still carries an identity.
         counts: Totals for the receipts.
         entries: Originals and pseudonyms, for the crosswalk.
     """
@@ -37,6 +41,7 @@ class Frozen:
     counts: Mapping[str, Any] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
     entries: tuple[Entry, ...] = field(default=(), repr=False)
+    keys: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
     def with_earlier(self, rows: Mapping[str, FrozenInstance], counts: Mapping[str, Any]) -> "Frozen":
         """These and the rows that earlier exchanges froze; totals tell of all of them."""
@@ -88,54 +93,69 @@ def accept(appliance: Appliance, attempt: Attempt, frozen: Frozen) -> None:
         CustodyError: The attempt is over, or other bytes were accepted before.
     """
     check_token(appliance.custody, attempt.exchange_id, attempt.token)
-    rows = tuple(_freeze(appliance, row, frozen.sources.get(row.identity)) for row in frozen.rows)
-    for folder in {appliance.folders.frozen / Path(row.path).parent for row in rows}:
+    one = exchange(appliance.custody, attempt.exchange_id)
+    rows = tuple(_freeze(appliance, row, frozen) for row in frozen.rows)
+    for folder in {appliance.folders.frozen / Path(row.path).parent for row in rows if row.path}:
         fsync_folder(folder)
-    domain = exchange(appliance.custody, attempt.exchange_id).pseudonym_domain
-    if domain:
-        appliance.crosswalk.remember(domain, frozen.entries)
+    if one.pseudonym_domain:
+        appliance.crosswalk.remember(one.pseudonym_domain, frozen.entries)
     cleaned = Cleaned(rows, frozen.study_uid_sent, frozen.counts, frozen.findings)
     accept_frozen(appliance.custody, attempt.exchange_id, attempt.token, cleaned)
     appliance.journal.append(_event(attempt, frozen))
     shutil.rmtree(appliance.folders.scratch / attempt.exchange_id, ignore_errors=True)
 
 
-def retain_study(
-    appliance: Appliance, attempt: Attempt, study: Study, findings: tuple[Finding, ...]
-) -> Frozen:
-    """A route with `deidentify: none`: the data set bytes as they came, under a fresh file meta."""
-    folder = scratch_folder(appliance, attempt)
-    rows, sources = [], {}
-    for member in study.members:
-        target = folder / f"{member.identity}.dcm"
-        written = rewrap(appliance.spool.path(member.identity), target)
-        sources[member.identity] = target
-        rows.append(
-            FrozenInstance(
-                identity=member.identity,
-                sop_class_uid=member.sop_class_uid,
-                sop_instance_uid=member.sop_instance_uid,
-                study_instance_uid=member.study_instance_uid,
-                series_instance_uid=member.series_instance_uid,
-                transfer_syntax_uid=member.transfer_syntax_uid,
-                sha256=written.sha256,
-                pixel_sha256=written.pixel_sha256,
-                byte_count=written.byte_count,
-                path="",
-                proved=True,  # nothing is claimed of these bytes, so there is nothing to prove
-            )
-        )
-    return Frozen(tuple(rows), sources, study.exchange.study_instance_uid, findings=findings)
+def retain_study(appliance: Appliance, study: Study) -> Frozen:
+    """A route with `deidentify: none`: the data set bytes as they came leave the spool itself, uncopied."""
+    parts = spread(appliance, study.members, lambda chunk: [_retained(appliance, member) for member in chunk])
+    rows = tuple(row for part in parts for row in part)
+    return Frozen(rows, {}, study.exchange.study_instance_uid)
 
 
-def _freeze(appliance: Appliance, row: FrozenInstance, source: Path | None) -> FrozenInstance:
-    if source is None:
-        return row  # frozen by an earlier exchange
+def _retained(appliance: Appliance, member: Member) -> FrozenInstance:
+    """The row of one instance; its digests are of what the spool gives back, in one reading."""
+    layout = examine(member_source(appliance, member))
+    sha256, pixel_sha256 = content_digests(layout)
+    return FrozenInstance(
+        identity=member.identity,
+        sop_class_uid=member.sop_class_uid,
+        sop_instance_uid=member.sop_instance_uid,
+        study_instance_uid=member.study_instance_uid,
+        series_instance_uid=member.series_instance_uid,
+        transfer_syntax_uid=member.transfer_syntax_uid,
+        sha256=sha256,
+        pixel_sha256=pixel_sha256,
+        byte_count=layout.dataset_length,
+        path="",
+        proved=True,  # nothing is claimed of these bytes, so there is nothing to prove
+        location=Location.SPOOL,
+    )
+
+
+def _freeze(appliance: Appliance, row: FrozenInstance, frozen: Frozen) -> FrozenInstance:
+    if row.identity not in frozen.sources:
+        return row  # frozen by an earlier exchange, or stays in the spool
+    source = frozen.sources[row.identity]
+    if row.identity in frozen.keys:
+        return _freeze_sealed(appliance, row, source, frozen.keys[row.identity])
+    return _freeze_plain(appliance, row, source)
+
+
+def _freeze_plain(appliance: Appliance, row: FrozenInstance, source: Path) -> FrozenInstance:
     relative = Path(row.sha256[:2]) / f"{row.sha256}.dcm"
     target = appliance.folders.frozen / relative
     make_folder(target.parent)
     os.replace(source, target)
     return replace(row, path=str(relative))
+
+
+def _freeze_sealed(appliance: Appliance, row: FrozenInstance, source: Path, key: bytes) -> FrozenInstance:
+    """A name of its own for each attempt: a file under a key of another row is never replaced."""
+    relative = Path(row.sha256[:2]) / f"{row.sha256}.{uuid4().hex}.sealed"
+    target = appliance.folders.frozen / relative
+    make_folder(target.parent)
+    os.replace(source, target)
+    return replace(row, path=str(relative), wrapped_key=wrap_frozen(appliance, key, row.sha256))
 
 
 def _event(attempt: Attempt, frozen: Frozen) -> Event:

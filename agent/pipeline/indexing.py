@@ -4,14 +4,18 @@ import hmac
 from collections.abc import Sequence
 from hashlib import sha256
 
-from agent.custody.arrivals import record_arrivals, unindexed
+import structlog
+
+from agent.custody.arrivals import instance_keys, keep_keys, record_arrivals, unindexed
 from agent.custody.records import IndexedArrival
 from agent.pipeline.appliance import Appliance
-from exchange.dicomio.getters import text, uid
-from exchange.dicomio.header import read_header
-from exchange.domain.errors import InputError
+from exchange.dicomio.glance import Glance, glance
+from exchange.domain.codes import ReasonCode
+from exchange.domain.errors import InputError, SpoolError
 from exchange.domain.instance import SpooledInstance
 from exchange.journal.events import Event, EventKind
+
+log = structlog.get_logger()
 
 
 def index(appliance: Appliance, arrivals: Sequence[SpooledInstance]) -> tuple[str, ...]:
@@ -24,29 +28,45 @@ def index(appliance: Appliance, arrivals: Sequence[SpooledInstance]) -> tuple[st
     """
     fresh = set(unindexed(appliance.custody, [one.arrival.arrival_id for one in arrivals]))
     wanted = [one for one in arrivals if one.arrival.arrival_id in fresh]
-    if not wanted:
-        return ()
-    touched = record_arrivals(
-        appliance.custody, [index_one(appliance, one) for one in wanted], appliance.clock()
-    )
-    appliance.journal.append_all(_event(one) for one in wanted)
+    if known := [one for one in arrivals if one.arrival.arrival_id not in fresh and one.wrapped_key]:
+        keep_keys(appliance.custody, known)
+    touched: tuple[str, ...] = ()
+    if wanted:
+        touched = record_arrivals(
+            appliance.custody, [index_one(appliance, one) for one in wanted], appliance.clock()
+        )
+        appliance.journal.append_all(_event(one) for one in wanted)
+        for one in wanted:
+            appliance.metrics.accepted(one.arrival.protocol, one.arrival.peer, one.byte_count)
+    appliance.spool.indexed(arrivals)  # from here on only their rows open them
     return touched
 
 
 def index_one(appliance: Appliance, instance: SpooledInstance) -> IndexedArrival:
-    """Read one header; a file that cannot be read is taken with the reason, never dropped."""
+    """What one header says; a file that cannot be read is taken with the reason, never dropped."""
     try:
-        ds = read_header(appliance.spool.path(instance.identity))
+        found = instance.glance or _look(appliance, instance)
     except InputError as error:
         return IndexedArrival(instance, "", unreadable_code=error.code)
-    patient = "\0".join((text(ds, "IssuerOfPatientID"), text(ds, "PatientID")))
+    except (OSError, SpoolError) as error:
+        log.error("spool file unreadable", digest=instance.identity, error_type=type(error).__name__)
+        return IndexedArrival(instance, "", unreadable_code=ReasonCode.INTERNAL)
+    patient = "\0".join((found.issuer_of_patient_id, found.patient_id))
     return IndexedArrival(
         instance,
-        study_instance_uid=uid(ds, "StudyInstanceUID"),
-        series_instance_uid=uid(ds, "SeriesInstanceUID"),
-        modality=text(ds, "Modality"),
+        study_instance_uid=found.study_instance_uid,
+        series_instance_uid=found.series_instance_uid,
+        modality=found.modality,
         patient_key=hmac.digest(appliance.domain_keys.key("custody/patient"), patient.encode(), sha256).hex(),
     )
+
+
+def _look(appliance: Appliance, instance: SpooledInstance) -> Glance:
+    key = instance.wrapped_key
+    if not key:
+        known = instance_keys(appliance.custody, (instance.identity,)).get(instance.identity)
+        key = (known.wrapped_key if known else None) or b""
+    return glance(appliance.spool.source(instance.identity, key))
 
 
 def _event(instance: SpooledInstance) -> Event:

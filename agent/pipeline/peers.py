@@ -7,6 +7,7 @@ from agent.config.models import DicomwebPeer, Peer
 from exchange.destinations.dicom import DicomDestination
 from exchange.destinations.dicomweb import DicomwebDestination, StowSettings
 from exchange.destinations.folder import FolderDestination
+from exchange.destinations.lanes import Terms
 from exchange.dimse.peer import DicomPeer
 from exchange.dimse.tls import client_context
 from exchange.domain.delivery import Destination
@@ -24,7 +25,7 @@ def destination_for(peer: Peer, calling_ae: str) -> Destination:
         ConfigurationError: Its certificates cannot be used.
     """
     if peer.dicom is not None:
-        return DicomDestination(dicom_peer(peer.dicom, calling_ae, peer.pin or ""))
+        return DicomDestination(dicom_peer(peer.dicom, calling_ae, peer.pin or ""), _terms(peer.dicom))
     if peer.dicomweb is not None:
         return DicomwebDestination(_stow(peer.dicomweb, peer.pin or ""))
     if peer.folder is not None:
@@ -42,9 +43,17 @@ def dicom_peer(settings: DicomPeerSettings, calling_ae: str, pin: str) -> DicomP
     )
 
 
+def _terms(settings: DicomPeerSettings) -> Terms:
+    return Terms(
+        associations=settings.associations,
+        commitment=settings.commitment != "off",
+        transcode=settings.transcode,
+    )
+
+
 def _stow(settings: DicomwebPeer, pin: str) -> StowSettings:
     context: ssl.SSLContext | None = None
     if settings.url.startswith("https:"):
         key = settings.client_key or settings.client_cert
         context = client_context(settings.ca, settings.client_cert, key, pin)
-    return StowSettings(settings.url, context, settings.token_file)
+    return StowSettings(settings.url, context, settings.token_file, settings.requests)

@@ -8,22 +8,24 @@ import shutil
 
 import structlog
 
-from agent.custody.arrivals import conflicts, members
 from agent.custody.attempts import abandon_attempt, begin_attempt, running_attempt
 from agent.custody.deliveries import open_deliveries
 from agent.custody.holds import decisions_of, hold
 from agent.custody.listings import exchange
-from agent.custody.records import Attempt, ExchangeRecord, HoldReason, Member
+from agent.custody.records import Attempt, ExchangeRecord, HoldReason
 from agent.engine.steps import StepFailed, StepRunner
 from agent.pipeline.appliance import Appliance
 from agent.pipeline.attest import attest_first
+from agent.pipeline.choosing import choose, made_otherwise, others_have_left
 from agent.pipeline.cleaning import clean_study
+from agent.pipeline.completeness import completeness_findings
 from agent.pipeline.earlier import Earlier, frozen_before
 from agent.pipeline.freeze import Frozen, accept, retain_study
-from agent.pipeline.study import index_study
+from agent.pipeline.reconcile import reconcile_study, standing_holds
+from agent.pipeline.study import Study, index_study
 from agent.policy.routes import EffectiveRoute
 from exchange.domain.codes import ReasonCode
-from exchange.domain.exchange import DecisionKind, ExchangeState
+from exchange.domain.exchange import DecisionKind, Direction, ExchangeState
 from exchange.domain.findings import Finding, Severity
 from exchange.journal.events import Event, EventKind, Outcome
 from triage.quality.screen import screen_study
@@ -35,13 +37,20 @@ HELD, FROZEN, DELIVERING = "held", "frozen", "delivering"
 
 def process(appliance: Appliance, steps: StepRunner, exchange_id: str, number: str) -> str:
     """The workflow of one attempt at one exchange; its outcome is a code."""
-    state = steps.run("clean", lambda one, attempt: clean(appliance, one, int(attempt)), exchange_id, number)
+    state = steps.run(
+        "clean", lambda one, attempt: _timed_clean(appliance, one, int(attempt)), exchange_id, number
+    )
     if state != FROZEN:
         return state
     steps.run("attest", lambda one, attempt: attest(appliance, one, int(attempt)), exchange_id, number)
     return steps.run(
         "release", lambda one, attempt: release(appliance, one, int(attempt)), exchange_id, number
     )
+
+
+def _timed_clean(appliance: Appliance, exchange_id: str, number: int) -> str:
+    with appliance.metrics.timed("clean", exchange(appliance.custody, exchange_id).route or ""):
+        return clean(appliance, exchange_id, number)
 
 
 def clean(appliance: Appliance, exchange_id: str, number: int) -> str:
@@ -57,31 +66,28 @@ def clean(appliance: Appliance, exchange_id: str, number: int) -> str:
         )
         return _hold(appliance, attempt, [reason])
     released = _released(appliance, exchange_id)
-    chosen, reasons = _choose(appliance, one, route, released)
-    if reasons:
-        return _hold(appliance, attempt, reasons)
     earlier = frozen_before(appliance, one)
-    if _others_have_left(chosen, earlier):
-        detail = "other bytes have left under the same SOP Instance UID; a new revision is not available"
-        return _hold(appliance, attempt, [HoldReason(ReasonCode.POLICY, "screen", detail=detail)])
-    kept = earlier.usable(appliance, frozenset(member.identity for member in chosen))
-    chosen = tuple(member for member in chosen if member.identity not in kept)
+    choice = choose(appliance, one, route, released, earlier)
+    known = (*completeness_findings(one), *choice.findings)
+    reasons = [*(choice.reasons or others_have_left(appliance, choice.members, earlier))]
+    reasons += _blocked(known, route, released)
+    if reasons:
+        return _hold(appliance, attempt, reasons, known)
+    kept = earlier.usable(appliance, frozenset(member.identity for member in choice.members))
+    chosen = tuple(member for member in choice.members if member.identity not in kept)
     if not chosen:
-        accept(appliance, attempt, Frozen().with_earlier(kept, earlier.counts))
+        accept(appliance, attempt, Frozen(findings=known).with_earlier(kept, earlier.counts))
         return FROZEN
     study = index_study(appliance, one, chosen)
-    findings = screen_study(study.summaries)
+    findings = (*known, *screen_study(study.summaries))
     reasons = [*study.unreadable, *_blocked(findings, route, released)]
     if reasons:
         return _hold(appliance, attempt, reasons, findings)
-    if route.profile is None:
-        retained = retain_study(appliance, attempt, study, findings)
-        accept(appliance, attempt, retained.with_earlier(kept, {}))
-        return FROZEN
-    cleaned, reasons = clean_study(appliance, attempt, route, study, released)
+    made, reasons = _made(appliance, attempt, route, study, released, earlier)
+    reasons = reasons or [*made_otherwise(made.rows, route, earlier)]
     if reasons:
         return _hold(appliance, attempt, reasons, findings)
-    accept(appliance, attempt, cleaned.with_findings(findings).with_earlier(kept, earlier.counts))
+    accept(appliance, attempt, made.with_findings(findings).with_earlier(kept, earlier.counts))
     return FROZEN
 
 
@@ -106,6 +112,7 @@ def release(appliance: Appliance, exchange_id: str, number: int) -> str:
         token,
         route.destinations,
         appliance.clock(),
+        standing_holds(one),
     )
     appliance.wake()
     return DELIVERING
@@ -146,43 +153,29 @@ def _route(appliance: Appliance, one: ExchangeRecord) -> EffectiveRoute | None:
     except KeyError:
         return None
     same = (route.profile.profile_id if route.profile else "") == one.profile_id
+    same = same and route.direction is one.direction
     return route if same and route.pseudonym_domain == one.pseudonym_domain else None
+
+
+def _made(
+    appliance: Appliance,
+    attempt: Attempt,
+    route: EffectiveRoute,
+    study: Study,
+    released: frozenset[ReasonCode],
+    earlier: Earlier,
+) -> tuple[Frozen, list[HoldReason]]:
+    """What is to be frozen, and the reasons to hold it instead: by the direction and profile of the route."""
+    if route.direction is Direction.INBOUND:
+        return reconcile_study(appliance, attempt, route, study, earlier)
+    if route.profile is None:
+        return retain_study(appliance, study), []
+    return clean_study(appliance, attempt, route, study, released)
 
 
 def _released(appliance: Appliance, exchange_id: str) -> frozenset[ReasonCode]:
     decisions = decisions_of(appliance.custody, exchange_id)
     return frozenset(ReasonCode(one.code) for one in decisions if one.kind is DecisionKind.RELEASE)
-
-
-def _choose(
-    appliance: Appliance, one: ExchangeRecord, route: EffectiveRoute, released: frozenset[ReasonCode]
-) -> tuple[tuple[Member, ...], list[HoldReason]]:
-    """The members to be cleaned; of several contents of one UID the latest, if policy or person say so."""
-    found = members(appliance.custody, one.exchange_id)
-    most = appliance.configuration.site.limits.instances_per_study
-    if len(found) > most:
-        detail = f"{len(found)} instances, {most} are allowed (limits.instances_per_study)"
-        return (), [HoldReason(ReasonCode.LIMIT_EXCEEDED, "screen", detail=detail)]
-    latest = route.route.on_conflict == "latest" or ReasonCode.UID_CONFLICT in released
-    superseded: set[str] = set()
-    reasons = []
-    for conflict in conflicts(appliance.custody, one.exchange_id):
-        superseded.update(conflict.identities[:-1])
-        if not latest:
-            detail = f"{len(conflict.identities)} different contents came under one SOP Instance UID"
-            reasons.append(HoldReason(ReasonCode.UID_CONFLICT, "screen", detail=detail))
-    reasons += [
-        HoldReason(member.unreadable_code, "screen", detail="an instance cannot be read")
-        for member in found
-        if member.unreadable_code
-    ]
-    return tuple(member for member in found if member.identity not in superseded), reasons
-
-
-def _others_have_left(chosen: tuple[Member, ...], earlier: Earlier) -> bool:
-    """Whether an earlier exchange froze other bytes of one of these SOP instances."""
-    mine = {member.sop_instance_uid: member.identity for member in chosen}
-    return any(mine.get(uid, identity) != identity for identity, uid in earlier.originals.items())
 
 
 def _blocked(
@@ -192,6 +185,8 @@ def _blocked(
     if ReasonCode.QUALITY in released:
         return []
     protocol = route.route.protocol
+    if protocol is None and route.direction is Direction.INBOUND:
+        return []  # told on the receipt; a partner's study is not kept from the PACS for its quality
     holding = {Severity.BLOCK} if protocol is None or protocol.on_block == "hold" else set()
     if protocol is not None and protocol.on_flag == "hold":
         holding.add(Severity.FLAG)
@@ -210,6 +205,7 @@ def _hold(
 ) -> str:
     hold(appliance.custody, attempt.exchange_id, reasons, appliance.clock(), attempt.token)
     codes = sorted({str(reason.code) for reason in reasons})
+    appliance.metrics.held(exchange(appliance.custody, attempt.exchange_id).route or "", codes[0])
     appliance.journal.append(
         Event(
             EventKind.EXCHANGE_HELD,

@@ -4,29 +4,34 @@ from datetime import timedelta
 
 import structlog
 
-from agent.custody.arrivals import unindexed
-from agent.custody.closing import deletable, live_frozen, mark_deleted, retire, unshared_frozen
-from agent.custody.listings import list_exchanges
+from agent.custody.closing import (
+    deletable,
+    erase_key,
+    live_frozen,
+    mark_cleared,
+    retirable,
+    retire,
+    unshared_frozen,
+)
+from agent.custody.notices import forget_notices
 from agent.pipeline.appliance import Appliance
-from exchange.domain.exchange import ExchangeState
+from agent.pipeline.renditions import delete_renditions, sweep_renditions
 from exchange.journal.events import Event, EventKind
 
 log = structlog.get_logger()
-
-_ENDED = (ExchangeState.CLOSED, ExchangeState.REJECTED)
-_AT_ONCE = 1000
 
 
 def retire_due(appliance: Appliance) -> int:
     """Retire exchanges whose retention is over and delete what nobody needs any more; how many instances."""
     days = appliance.configuration.site.limits.retention_days
     before = appliance.clock() - timedelta(days=days)
-    for one in list_exchanges(appliance.custody, _ENDED, limit=_AT_ONCE):
-        if one.closed_at is not None and one.closed_at < before:
-            paths = unshared_frozen(appliance.custody, one.exchange_id)
-            retire(appliance.custody, one.exchange_id)
-            for path in paths:
-                (appliance.folders.frozen / path).unlink(missing_ok=True)
+    for exchange_id in retirable(appliance.custody, before):
+        paths = unshared_frozen(appliance.custody, exchange_id)
+        retire(appliance.custody, exchange_id)
+        delete_renditions(appliance, exchange_id)
+        for path in paths:
+            (appliance.folders.frozen / path).unlink(missing_ok=True)
+    forget_notices(appliance.custody, before)
     return _delete_spooled(appliance)
 
 
@@ -40,21 +45,26 @@ def sweep_frozen(appliance: Appliance) -> int:
     ]
     for path in strays:
         path.unlink(missing_ok=True)
+    sweep_renditions(appliance)
     if strays:
         log.info("frozen files without an exchange deleted", removed=len(strays))
     return len(strays)
 
 
 def _delete_spooled(appliance: Appliance) -> int:
-    deleted = []
-    for identity in deletable(appliance.custody):
-        # A re-send that was accepted a moment ago and has no row yet keeps the file.
-        arrivals = [one.arrival.arrival_id for one in appliance.spool.arrivals(identity)]
-        if not unindexed(appliance.custody, arrivals):
-            appliance.spool.delete(identity)
-            deleted.append(identity)
+    """Erase the files that no exchange needs: first the key in the row, then the file.
+
+    A re-send that was accepted a moment ago and has no row yet keeps the file.
+    """
+    deleted = [one for one in deletable(appliance.custody) if _erase(appliance, one)]
+    mark_cleared(appliance.custody)
     if deleted:
-        mark_deleted(appliance.custody, deleted, appliance.clock())
         appliance.journal.append(Event(EventKind.INSTANCE_DELETED, {"instances": len(deleted)}))
         log.info("retention is over", removed=len(deleted))
     return len(deleted)
+
+
+def _erase(appliance: Appliance, identity: str) -> bool:
+    return appliance.spool.erase(
+        identity, lambda arrivals: erase_key(appliance.custody, identity, arrivals, appliance.clock())
+    )

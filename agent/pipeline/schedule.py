@@ -1,8 +1,13 @@
 """What is due now, derived from custody; the engine only carries it out.
 
+Only as much is handed to the engine as may run at once: what waits, waits in custody, where a more urgent
+study overtakes, routes take turns by their share, and a destination that is down holds nobody else up. Each
+has slots of its own, and none while its circuit is open.
+
 `tick` may be called any time, any number of times: every enqueue is idempotent under `exchange/attempt`.
 """
 
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
@@ -10,45 +15,67 @@ from functools import partial
 import structlog
 
 from agent.custody.attempts import count_recovery, running_attempt
-from agent.custody.deliveries import delivery, due_deliveries, next_delivery_at
+from agent.custody.circuits import peer_health
+from agent.custody.deliveries import delivery
 from agent.custody.holds import hold
-from agent.custody.listings import list_exchanges, unfinished
+from agent.custody.queueing import (
+    QueuedDelivery,
+    destinations_of,
+    next_due_after,
+    queued_deliveries,
+    queued_exchanges,
+    running,
+    unclosed,
+    unrouted_settled,
+    waiting_lanes,
+    waiting_routes,
+)
 from agent.custody.receipts import owed_receipts
-from agent.custody.records import ExchangeRecord, HoldReason, OwedReceipt
+from agent.custody.records import HoldReason, OwedReceipt, PeerHealth
 from agent.engine.port import Engine
 from agent.pipeline.appliance import Appliance
 from agent.pipeline.attest import attest_delivery, attest_exchange
+from agent.pipeline.circuit import is_open, is_probing
+from agent.pipeline.commitments import ask_overdue, next_overdue
 from agent.pipeline.settle import next_to_settle, reroute, settle_due
 from exchange.domain.codes import ReasonCode
 from exchange.domain.errors import LockgateError
-from exchange.domain.exchange import DeliveryState, ExchangeState
 
 log = structlog.get_logger()
 
 PROCESS, DELIVER = "process", "deliver"
 STUDIES, DELIVERIES = "study", "delivery"
+PEER_SLOTS = 2
+"""Deliveries at once to one peer; each of them may use several associations."""
+
+SLOTS = 32
+"""Deliveries at once to all peers together; the first one of each peer is always let through."""
+
+MOST_DELIVERIES = 256
+"""What the engine may have running: `SLOTS` and one of each peer; more peers than that must wait."""
+
 _TICK_SECONDS = 5.0
 
 
 def tick(appliance: Appliance, engine: Engine) -> datetime:
-    """Settle what is quiet, enqueue what is due; returns when to look again at the latest."""
+    """Settle what is quiet, hand over what may run; returns when to look again at the latest."""
     settle_due(appliance)
-    for exchange in list_exchanges(appliance.custody, {ExchangeState.SETTLED}, limit=1000):
-        _enqueue_exchange(appliance, engine, exchange)
-    for one in due_deliveries(appliance.custody, appliance.clock()):
-        number = one.attempts + 1
-        engine.enqueue(
-            DELIVER, f"{one.delivery_id}/{number}", (one.delivery_id, str(number)), DELIVERIES, again=True
-        )
+    ask_overdue(appliance)
+    for exchange in unrouted_settled(appliance.custody):
+        reroute(appliance, exchange)
     _take_up(appliance, engine)
+    _hand_over_studies(appliance, engine)
+    _hand_over_deliveries(appliance, engine)
     _issue_owed(appliance)
     return _next_look(appliance)
 
 
 def _next_look(appliance: Appliance) -> datetime:
-    """When a study settles or a delivery is due next; what is past already was dealt with just now."""
+    """When a study settles, a pause or an open circuit ends; what is past already was dealt with just now."""
     now = appliance.clock()
-    due = (next_to_settle(appliance), next_delivery_at(appliance.custody))
+    circuits = (one.open_until for one in peer_health(appliance.custody).values())
+    own = (next_to_settle(appliance), next_overdue(appliance), next_due_after(appliance.custody, now))
+    due = (*own, *circuits)
     return min([now + timedelta(seconds=_TICK_SECONDS), *(one for one in due if one and one > now)])
 
 
@@ -57,19 +84,20 @@ def recover(appliance: Appliance) -> None:
 
     In this order, because the engine takes up its workflows as soon as it is launched.
     """
-    for exchange in unfinished(appliance.custody).exchanges:
-        if exchange.state is ExchangeState.PROCESSING:
-            _count(appliance, exchange)
+    for exchange_id, attempt in running(appliance.custody).exchanges:
+        _count(appliance, exchange_id, attempt)
 
 
 def start(appliance: Appliance, engine: Engine) -> None:
-    """After the launch: enqueue running attempts afresh from custody, issue the receipts that are owed."""
-    engine.stale()
+    """After the launch: take up running attempts afresh from custody, issue the receipts that are owed."""
+    stale = engine.stale()
+    if stale:
+        log.info("workflows of another version are begun anew", count=len(stale))
     _take_up(appliance, engine)
     _issue_owed(appliance)
     # Killed between its last receipt and being closed: nothing is owed, and yet it is not at its end.
-    for exchange in list_exchanges(appliance.custody, {ExchangeState.DELIVERING}, limit=10_000):
-        _issued(partial(attest_exchange, appliance, exchange.exchange_id), exchange.exchange_id)
+    for exchange_id in unclosed(appliance.custody):
+        _issued(partial(attest_exchange, appliance, exchange_id), exchange_id)
 
 
 def _take_up(appliance: Appliance, engine: Engine) -> None:
@@ -77,16 +105,109 @@ def _take_up(appliance: Appliance, engine: Engine) -> None:
 
     A workflow whose end could not be written (the disk was full) has ended without it; so it goes on.
     """
-    left = unfinished(appliance.custody)
-    for exchange in left.exchanges:
-        if exchange.state is ExchangeState.PROCESSING:
-            number = str(exchange.attempt_count)
-            workflow_id = f"{exchange.exchange_id}/{number}"
-            engine.enqueue(PROCESS, workflow_id, (exchange.exchange_id, number), STUDIES, again=True)
-    for one in left.deliveries:
-        if one.state is DeliveryState.ACTIVE:
-            workflow_id = f"{one.delivery_id}/{one.attempts}"
-            engine.enqueue(DELIVER, workflow_id, (one.delivery_id, str(one.attempts)), DELIVERIES, again=True)
+    left = running(appliance.custody)
+    for name, queue, found in (
+        (PROCESS, STUDIES, left.exchanges),
+        (DELIVER, DELIVERIES, left.deliveries),
+    ):
+        busy = engine.in_flight(queue)
+        for one, number in found:
+            if f"{one}/{number}" not in busy:
+                engine.enqueue(name, f"{one}/{number}", (one, str(number)), queue, again=True)
+
+
+def _hand_over_studies(appliance: Appliance, engine: Engine) -> None:
+    busy = engine.in_flight(STUDIES)
+    free = engine.limit(STUDIES) - len(busy)
+    if free <= 0:
+        return
+    queues = {
+        # what was handed over a moment ago may still wait here
+        route: [
+            one
+            for one in queued_exchanges(appliance.custody, route, free + len(busy))
+            if f"{one.exchange_id}/{one.attempt}" not in busy
+        ]
+        for route in waiting_routes(appliance.custody)
+    }
+    for one in appliance.turns[PROCESS].take(queues, _shares(appliance), free):
+        workflow_id = f"{one.exchange_id}/{one.attempt}"
+        engine.enqueue(PROCESS, workflow_id, (one.exchange_id, str(one.attempt)), STUDIES, again=True)
+
+
+def _hand_over_deliveries(appliance: Appliance, engine: Engine) -> None:
+    lanes: dict[str, list[str]] = defaultdict(list)
+    for destination, route in waiting_lanes(appliance.custody):
+        lanes[destination].append(route)
+    if not lanes:
+        return
+    health = peer_health(appliance.custody)
+    handed = engine.in_flight(DELIVERIES)
+    busy = _busy(appliance, handed)
+    free = SLOTS - busy.total()
+    # Who has least under way comes first: the slots of all together are shared out evenly.
+    for destination in sorted(lanes, key=lambda name: (busy[name], name)):
+        wanted = peer_slots(health.get(destination), busy[destination], free, appliance.clock())
+        probing = is_probing(health.get(destination), appliance.clock())
+        queues = _queues(appliance, destination, lanes[destination], wanted, handed, probing=probing)
+        for one in appliance.turns[f"{DELIVER}/{destination}"].take(queues, _shares(appliance), wanted):
+            free -= 1
+            engine.enqueue(
+                DELIVER,
+                f"{one.delivery_id}/{one.attempt}",
+                (one.delivery_id, str(one.attempt)),
+                DELIVERIES,
+                again=True,
+            )
+
+
+def peer_slots(health: PeerHealth | None, busy: int, free: int, now: datetime) -> int:
+    """How many further deliveries a peer may be given.
+
+    Args:
+        health: Its circuit: none while open, one as a probe when the pause is over.
+        busy: How many it has.
+        free: What is left of the slots of all peers together; the first of a peer does not ask.
+        now: The time of it.
+    """
+    if is_open(health, now):
+        return 0
+    if is_probing(health, now):
+        return 0 if busy else 1
+    return max(min(PEER_SLOTS - busy, max(free, 0 if busy else 1)), 0)
+
+
+def _queues(
+    appliance: Appliance,
+    destination: str,
+    routes: list[str],
+    wanted: int,
+    handed: frozenset[str],
+    *,
+    probing: bool,
+) -> dict[str, list[QueuedDelivery]]:
+    """By route, what may be tried next; what was handed over a moment ago is left out."""
+    if wanted <= 0:
+        return {}
+    now, most = appliance.clock(), wanted + len(handed)
+    return {
+        route: [
+            one
+            for one in queued_deliveries(appliance.custody, (destination, route), now, most, paused=probing)
+            if f"{one.delivery_id}/{one.attempt}" not in handed
+        ]
+        for route in routes
+    }
+
+
+def _busy(appliance: Appliance, handed: frozenset[str]) -> Counter[str]:
+    """Deliveries under way by destination: what custody calls active and what the engine was handed."""
+    ids = {workflow_id.partition("/")[0] for workflow_id in handed}
+    return Counter(destinations_of(appliance.custody, ids).values())
+
+
+def _shares(appliance: Appliance) -> dict[str, int]:
+    return {route.name: route.share for route in appliance.configuration.site.routes}
 
 
 def _issue_owed(appliance: Appliance) -> None:
@@ -109,23 +230,12 @@ def _issued(issue: Callable[[], object], exchange_id: str) -> None:
         log.error("receipt not issued yet", exchange_id=exchange_id, error_type=type(error).__name__)
 
 
-def _enqueue_exchange(appliance: Appliance, engine: Engine, exchange: ExchangeRecord) -> None:
-    if exchange.route is None:  # unrouted, and a person released it: perhaps a route takes it now
-        for one in reroute(appliance, exchange):
-            if one.route is not None and one.state is ExchangeState.SETTLED:
-                _enqueue_exchange(appliance, engine, one)
-        return
-    number = exchange.attempt_count + 1
-    workflow_id = f"{exchange.exchange_id}/{number}"
-    engine.enqueue(PROCESS, workflow_id, (exchange.exchange_id, str(number)), STUDIES, again=True)
-
-
-def _count(appliance: Appliance, exchange: ExchangeRecord) -> None:
+def _count(appliance: Appliance, exchange_id: str, number: int) -> None:
     """A study that keeps taking the process down is held as poison."""
-    recoveries = count_recovery(appliance.custody, exchange.exchange_id, exchange.attempt_count)
-    attempt = running_attempt(appliance.custody, exchange.exchange_id)
+    recoveries = count_recovery(appliance.custody, exchange_id, number)
+    attempt = running_attempt(appliance.custody, exchange_id)
     if recoveries <= appliance.configuration.site.limits.attempts or attempt is None:
         return
     reason = HoldReason(ReasonCode.POISON, "process", detail=f"unfinished at {recoveries} starts")
-    hold(appliance.custody, exchange.exchange_id, [reason], appliance.clock(), attempt.token)
-    log.error("exchange held", exchange_id=exchange.exchange_id, codes=[ReasonCode.POISON])
+    hold(appliance.custody, exchange_id, [reason], appliance.clock(), attempt.token)
+    log.error("exchange held", exchange_id=exchange_id, codes=[ReasonCode.POISON])

@@ -1,64 +1,100 @@
 """settle: which studies are complete, by evidence, and which routes they take."""
 
-from collections.abc import Iterator
-from datetime import datetime, timedelta
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
 
 import structlog
 
 from agent.custody.arrivals import members
 from agent.custody.records import ExchangeRecord, RouteDecision, Settlement
-from agent.custody.settling import due_to_settle, next_settle_at, route_again, settle
+from agent.custody.settling import announced, open_exchanges, route_again, settle
 from agent.pipeline.appliance import Appliance
+from agent.pipeline.evidence import ask, evidence_of, gather
+from agent.pipeline.resend import end_resend
+from agent.pipeline.sources import member_source
 from agent.policy.facts import ConnectionFacts, ContentFacts, HeaderFacts
 from agent.policy.routes import EffectiveRoute
+from agent.policy.settling import GRACE, Terms, weigh
 from exchange.dicomio.getters import text, texts
 from exchange.dicomio.header import read_header
 from exchange.domain.errors import InputError, SpoolError
+from exchange.domain.exchange import Priority
 from exchange.journal.events import Event, EventKind
 
 log = structlog.get_logger()
 
 
 def settle_due(appliance: Appliance) -> tuple[ExchangeRecord, ...]:
-    """Settle every study that has been quiet for its route's time.
+    """Settle every study that has arrived, by what is known of it (`agent.policy.settling`).
 
-    A quiet timer is evidence of quiet, not of completeness: it is recorded with `expected: unknown`.
+    Archives are asked in threads of their own: a study whose question is under way is looked at when the
+    answer has come.
     """
     settled: list[ExchangeRecord] = []
-    for exchange in due_to_settle(appliance.custody, appliance.clock(), lambda one: _quiet(appliance, one)):
-        settled += _settle_one(appliance, exchange)
+    asked = appliance.questions.under_way()  # before custody is read: an answer in between is not missed
+    announced_ids = announced(appliance.custody)
+    for exchange in open_exchanges(appliance.custody):
+        terms = _terms(appliance, exchange)
+        soon = _first_look(exchange, terms, announced_ids)
+        if exchange.exchange_id in asked or soon > appliance.clock():
+            continue
+        seen, notices = gather(appliance, exchange)
+        verdict = weigh(terms, seen, appliance.clock())
+        if verdict.ask:
+            ask(appliance, exchange, verdict.ask)
+        elif verdict.rule is not None:
+            settled += _settle_one(appliance, exchange, evidence_of(terms, seen, verdict.rule, notices))
     return tuple(settled)
 
 
 def next_to_settle(appliance: Appliance) -> datetime | None:
-    """When the next open study will have been quiet for its route's time; None when none is open."""
-    return next_settle_at(appliance.custody, lambda one: _quiet(appliance, one))
+    """When an open study is to be looked at next, unless something happens before; None when none is open.
+
+    What is looked at already and waits for more is looked at again at each tick: no moment is told for it.
+    """
+    announced_ids = announced(appliance.custody)
+    looks = (
+        _first_look(one, _terms(appliance, one), announced_ids) for one in open_exchanges(appliance.custody)
+    )
+    now = appliance.clock()
+    return min((look for look in looks if look > now), default=None)
 
 
 def reroute(appliance: Appliance, exchange: ExchangeRecord) -> tuple[ExchangeRecord, ...]:
     """Match an exchange again that had been unrouted and was released by a person."""
     decisions = _decide(appliance, exchange)
-    return route_again(appliance.custody, exchange.exchange_id, decisions, appliance.clock())
+    opened = route_again(appliance.custody, exchange.exchange_id, decisions, appliance.clock())
+    for one in opened:
+        end_resend(appliance, one)
+    return opened
 
 
-def _quiet(appliance: Appliance, exchange: ExchangeRecord) -> timedelta:
-    return timedelta(seconds=appliance.configuration.routes.quiet_seconds(_connection(exchange)))
+def _terms(appliance: Appliance, exchange: ExchangeRecord) -> Terms:
+    terms = appliance.configuration.routes.settle_terms(_connection(exchange))
+    # Nobody can be asked about a study that cannot be named.
+    return terms if exchange.study_instance_uid else replace(terms, queries=())
+
+
+def _first_look(exchange: ExchangeRecord, terms: Terms, announced_ids: frozenset[str]) -> datetime:
+    """The earliest moment at which anything could be decided; cheap: it is asked of every open one."""
+    soon = exchange.exchange_id in announced_ids or exchange.expectation
+    return exchange.last_arrival_at + (min(GRACE, terms.quiet) if soon else terms.quiet)
 
 
 def _connection(exchange: ExchangeRecord) -> ConnectionFacts:
     return ConnectionFacts(exchange.called_ae, exchange.calling_ae, exchange.peer)
 
 
-def _settle_one(appliance: Appliance, exchange: ExchangeRecord) -> tuple[ExchangeRecord, ...]:
-    evidence = {
-        "rule": "quiet-timer",
-        "quietSeconds": _quiet(appliance, exchange).total_seconds(),
-        "expected": "unknown",
-    }
+def _settle_one(
+    appliance: Appliance, exchange: ExchangeRecord, evidence: Mapping[str, Any]
+) -> tuple[ExchangeRecord, ...]:
     decisions = _decide(appliance, exchange)
     settlement = Settlement(exchange.exchange_id, exchange.instance_count, decisions, evidence)
     opened = settle(appliance.custody, settlement, appliance.clock())
     for one in opened:
+        appliance.metrics.settled(one.route or "unrouted")
         appliance.journal.append(
             Event(
                 EventKind.EXCHANGE_OPENED,
@@ -67,6 +103,9 @@ def _settle_one(appliance: Appliance, exchange: ExchangeRecord) -> tuple[Exchang
                     "route": one.route or "unrouted",
                     "instances": one.instance_count,
                     "follows": one.follows or "",
+                    "rule": str(one.evidence["rule"]),
+                    "expected": one.evidence["expected"],
+                    "received": int(one.evidence["received"]),
                 },
             )
         )
@@ -75,7 +114,10 @@ def _settle_one(appliance: Appliance, exchange: ExchangeRecord) -> tuple[Exchang
             exchange_id=one.exchange_id,
             route=one.route or "unrouted",
             instances=one.instance_count,
+            reason=one.evidence["rule"],
+            missing=one.evidence.get("missing", 0),
         )
+        end_resend(appliance, one)
     return opened
 
 
@@ -94,6 +136,8 @@ def _decision(route: EffectiveRoute, config_sha256: str) -> RouteDecision:
         profile_id=route.profile.profile_id if route.profile else "",
         pseudonym_domain=route.pseudonym_domain,
         config_sha256=config_sha256,
+        on_resend=route.route.on_resend,
+        priority=int(Priority[route.route.priority.upper()]),
     )
 
 
@@ -105,8 +149,8 @@ def _headers(appliance: Appliance, exchange: ExchangeRecord) -> Iterator[HeaderF
             continue
         seen.add(member.series_instance_uid)
         try:
-            ds = read_header(appliance.spool.path(member.identity))
-        except (InputError, SpoolError):
+            ds = read_header(member_source(appliance, member))
+        except (InputError, SpoolError, OSError):
             continue  # what cannot be read is held later, with its reason
         yield HeaderFacts(
             modality=text(ds, "Modality"),

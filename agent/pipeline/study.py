@@ -2,16 +2,20 @@
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
+from functools import partial
 from typing import Any, TypeVar
 
 from agent.custody.arrivals import members
 from agent.custody.records import ExchangeRecord, HoldReason, Member
 from agent.pipeline.appliance import Appliance
+from agent.pipeline.sources import member_source
 from agent.pipeline.work import INDEX, HeldInstance, IndexedFile
 from exchange.domain.errors import SpoolError
 from exchange.domain.identifiers import HarvestedIdentifiers
+from exchange.domain.source import Source
+from redact.reconcile.quarantine import ForeignPatient
 from triage.quality.summary import InstanceSummary
 
 _LEAST_PER_TASK = 8
@@ -28,6 +32,7 @@ class Study:
         members: The instances to be cleaned.
         identifiers: Harvested over all of them and over the exchange that this one follows.
         unreadable: A reason for each instance that cannot be read.
+        patients: Whose study it is, in the sender's words.
     """
 
     exchange: ExchangeRecord
@@ -35,15 +40,16 @@ class Study:
     summaries: tuple[InstanceSummary, ...]
     identifiers: HarvestedIdentifiers = field(repr=False)
     unreadable: tuple[HoldReason, ...]
+    patients: frozenset[ForeignPatient]
 
 
 def index_study(appliance: Appliance, exchange: ExchangeRecord, chosen: Sequence[Member]) -> Study:
     """Harvest and summarise; the exchange that this one follows adds the identifiers that are still here."""
-    files = tuple((one.identity, appliance.spool.path(one.identity)) for one in chosen)
+    files = tuple((one.identity, member_source(appliance, one)) for one in chosen)
     known = {one.identity for one in chosen}
     earlier = members(appliance.custody, exchange.follows) if exchange.follows else ()
     files += tuple(_still_here(appliance, [one for one in earlier if one.identity not in known]))
-    indexed, held = _index(appliance, files)
+    indexed, held = _index(appliance, exchange.exchange_id, files)
     return Study(
         exchange=exchange,
         members=tuple(chosen),
@@ -52,6 +58,7 @@ def index_study(appliance: Appliance, exchange: ExchangeRecord, chosen: Sequence
         unreadable=tuple(
             HoldReason(one.code, "screen", detail=one.detail) for one in held if one.key in known
         ),
+        patients=frozenset(one.patient for one in indexed if one.key in known),
     )
 
 
@@ -69,12 +76,15 @@ def spread(
 
 
 def _index(
-    appliance: Appliance, files: Sequence[tuple[str, Path]]
+    appliance: Appliance, exchange_id: str, files: Sequence[tuple[str, Source]]
 ) -> tuple[list[IndexedFile], list[HeldInstance]]:
     seconds = appliance.configuration.site.limits.stage_seconds
+    appliance.progress.begin(exchange_id, "index", len(files))
 
-    def work(chunk: Sequence[tuple[str, Path]]) -> Any:
-        return appliance.pool.submit(INDEX, tuple(chunk), seconds=seconds)
+    def work(chunk: Sequence[tuple[str, Source]]) -> Any:
+        return appliance.pool.submit(
+            INDEX, tuple(chunk), seconds=seconds, on_progress=partial(appliance.progress.advance, exchange_id)
+        )
 
     indexed: list[IndexedFile] = []
     held: list[HeldInstance] = []
@@ -84,13 +94,11 @@ def _index(
     return indexed, held
 
 
-def _still_here(appliance: Appliance, earlier: Sequence[Member]) -> Sequence[tuple[str, Path]]:
-    found = []
+def _still_here(appliance: Appliance, earlier: Sequence[Member]) -> Sequence[tuple[str, Source]]:
+    """Those of these that retention has not erased."""
+    found: list[tuple[str, Source]] = []
     for one in earlier:
-        try:
-            path = appliance.spool.path(one.identity)
-        except SpoolError:
-            continue
-        if path.exists():
-            found.append((one.identity, path))
+        if one.wrapped_key and appliance.spool.holds(one.identity):
+            with suppress(SpoolError):
+                found.append((one.identity, member_source(appliance, one)))
     return found

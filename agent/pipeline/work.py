@@ -20,10 +20,13 @@ from exchange.dicomio.header import read_header, read_header_at
 from exchange.domain.codes import ReasonCode
 from exchange.domain.errors import HeldError, InputError
 from exchange.domain.identifiers import HarvestedIdentifiers
+from exchange.domain.source import Source
 from redact.headers.profile import Profile
 from redact.identifiers.harvest import harvest
 from redact.identifiers.pseudonymiser import Pseudonymiser
 from redact.ocr.reader import TextReader
+from redact.reconcile.coerce import patient_of
+from redact.reconcile.quarantine import ForeignPatient
 from redact.stage import (
     CleanedInstance,
     CleaningPlan,
@@ -118,13 +121,14 @@ class IndexedFile:
     key: str
     summary: InstanceSummary
     identifiers: HarvestedIdentifiers = field(repr=False)
+    patient: ForeignPatient
 
 
 @dataclass(frozen=True, slots=True)
 class CleanTask:
     """A part of a study to be cleaned; `files` are (key, source), written to `folder/<key>.dcm`."""
 
-    files: tuple[tuple[str, Path], ...]
+    files: tuple[tuple[str, Source], ...]
     folder: Path
     profile: Profile
     pseudonymiser: Pseudonymiser
@@ -155,7 +159,7 @@ def warm(cleans_pixels: bool, context: WorkerContext) -> None:  # noqa: FBT001 -
 
 
 def index_files(
-    files: Sequence[tuple[str, Path]], context: WorkerContext
+    files: Sequence[tuple[str, Source]], context: WorkerContext
 ) -> tuple[tuple[IndexedFile, ...], tuple[HeldInstance, ...]]:
     """First phase: read every header once, harvest identifiers, summarise for the quality checks."""
     indexed, unreadable = [], []
@@ -165,7 +169,7 @@ def index_files(
         except InputError as error:
             unreadable.append(HeldInstance(key, error.code, "", error.message, failed=True))
             continue
-        indexed.append(IndexedFile(key, summarise(ds), harvest(ds)))
+        indexed.append(IndexedFile(key, summarise(ds), harvest(ds), patient_of(ds)))
         context.progress(1)
     return tuple(indexed), tuple(unreadable)
 

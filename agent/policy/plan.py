@@ -9,28 +9,40 @@ import copy
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 from pydicom.datadict import keyword_for_tag
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence as Items
 
-from agent.config.answers import PlannedElement, PlannedRoute, PlannedStudy
+from agent.config.answers import Planned, PlannedElement, PlannedRoute, PlannedStudy
+from agent.config.models import as_tuple
 from agent.policy.facts import ConnectionFacts, ContentFacts, HeaderFacts
 from agent.policy.routes import EffectiveRoute, RouteTable, content_matches
 from exchange.dicomio.getters import text, texts, uid
 from exchange.dicomio.header import read_header
 from exchange.dicomio.quiet import quiet
 from exchange.domain.errors import HeldError, InputError
+from exchange.domain.exchange import Direction
 from exchange.keys.domains import DomainKeys
 from redact.headers.cleaner import clean_header
 from redact.headers.outcome import HeaderContext
 from redact.headers.profile import Option, Profile
 from redact.identifiers.harvest import harvest
 from redact.identifiers.pseudonymiser import Pseudonymiser
+from redact.reconcile.attributes import ORIGINAL_ATTRIBUTES, Action
+from redact.reconcile.coerce import planned_changes
+from redact.reconcile.quarantine import Quarantine
 from redact.structured.admission import admit
 
 _DATES = frozenset({"DA", "DT", "TM"})
+_PLANNED: Mapping[Action, Planned] = {
+    Action.REPLACE: "replaced",
+    Action.EMPTY: "emptied",
+    Action.REMOVE: "removed",
+}
 
 
 @dataclass(slots=True)
@@ -100,10 +112,12 @@ def _planned_route(route: EffectiveRoute, headers: Sequence[Dataset]) -> Planned
     held: dict[str, int] = {}
     if route.profile is not None:
         elements, held = _clean_all(headers, route.profile)
+    elif route.direction is Direction.INBOUND:
+        elements = _quarantine_all(headers, route)
     cleans = route.profile is not None and Option.CLEAN_PIXEL_DATA in route.profile.options
     return PlannedRoute(
         route=route.name,
-        identity="retained" if route.profile is None else "removed",
+        identity=_identity(route),
         profile=route.profile.profile_id if route.profile else None,
         pseudonymDomain=route.pseudonym_domain or None,
         conditions=_conditions(route),
@@ -111,6 +125,35 @@ def _planned_route(route: EffectiveRoute, headers: Sequence[Dataset]) -> Planned
         pixels="text is looked for and removed" if cleans else "not examined",
         elements=elements,
         held=held,
+    )
+
+
+def _identity(route: EffectiveRoute) -> Literal["removed", "retained", "quarantined"]:
+    if route.profile is not None:
+        return "removed"
+    return "quarantined" if route.direction is Direction.INBOUND else "retained"
+
+
+def _quarantine_all(headers: Sequence[Dataset], route: EffectiveRoute) -> tuple[PlannedElement, ...]:
+    """What an inbound route changes: the identity elements, whose originals are kept in the object."""
+    settings = route.route.quarantine
+    issuer = settings.issuer or next(iter(as_tuple(route.route.match.peer)), "partner")
+    quarantine = Quarantine(issuer, route.route.quarantine_prefix, "plan", datetime.now(UTC))
+    tally: Counter[tuple[int, Planned]] = Counter()
+    for ds in headers:
+        planned = planned_changes(ds, quarantine)
+        for tag, action in planned.items():
+            tally[tag, _PLANNED[action] if tag in ds else "added"] += 1
+        if planned:
+            tally[ORIGINAL_ATTRIBUTES, "replaced" if ORIGINAL_ATTRIBUTES in ds else "added"] += 1
+    return tuple(
+        PlannedElement(
+            path=f"({tag >> 16:04X},{tag & 0xFFFF:04X})",
+            keyword=keyword_for_tag(tag),
+            action=action,
+            count=count,
+        )
+        for (tag, action), count in sorted(tally.items())
     )
 
 

@@ -9,9 +9,11 @@ its own conditions on the content hold; naming it replaces its conditions on the
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
-from agent.config.models import Match, Route, as_tuple
+from agent.config.models import Match, Route, Settle, as_tuple
 from agent.policy.facts import ConnectionFacts, ContentFacts
+from agent.policy.settling import Terms
 from exchange.domain.exchange import Direction
 from redact.headers.profile import Profile
 
@@ -72,10 +74,20 @@ class RouteTable:
         """Routes that an arrival may still take, whatever its content; empty means `unrouted` for certain."""
         return tuple(route for route in self.routes if connection_matches(route.route.match, connection))
 
-    def quiet_seconds(self, connection: ConnectionFacts, default: float = 20.0) -> float:
-        """How long to wait for more: the longest of the routes that are still possible."""
-        return max(
-            (route.route.settle.quiet_seconds for route in self.candidates(connection)), default=default
+    def settle_terms(self, connection: ConnectionFacts) -> Terms:
+        """How long to wait for more, and whom to ask: the longest of all routes that are still possible.
+
+        These are the candidates and what they would open by `also:`; what is `unrouted` for certain waits as
+        long as a route does that says nothing of it.
+        """
+        first = self.candidates(connection)
+        named = dict.fromkeys(name for route in first for name in route.route.also)
+        routes = (*first, *(self._by_name[name] for name in named))
+        settle = [route.route.settle for route in routes] or [Settle()]
+        return Terms(
+            timedelta(seconds=max(one.quiet_seconds for one in settle)),
+            timedelta(seconds=max(one.longest_seconds for one in settle)),
+            tuple(dict.fromkeys(one.query for one in settle if one.query is not None)),
         )
 
     def match(self, connection: ConnectionFacts, content: ContentFacts) -> tuple[EffectiveRoute, ...]:

@@ -80,6 +80,27 @@ class PixelDigest:
         return self._state.hexdigest()
 
 
+def content_digests(layout: FileLayout) -> tuple[str, str]:
+    """`dataset_sha256` and `pixel_sha256` of a file in one reading.
+
+    Raises:
+        InputError: The file changed since it was examined.
+        OSError: The file cannot be read.
+    """
+    state = sha256()
+    # In a deflated data set the pixels lie elsewhere than the bytes of the file.
+    pixels = None if layout.deflated else layout.pixels
+    begin, end = (pixels.value_offset, pixels.value_offset + pixels.value_length) if pixels else (0, 0)
+    digest = PixelDigest(encapsulated=pixels is not None and pixels.encapsulated)
+    offset = layout.dataset_offset
+    with open_binary(layout.source) as file:
+        for piece in pieces(file, offset, layout.dataset_length):
+            state.update(piece)
+            digest.update(piece[max(0, begin - offset) : max(0, end - offset)])
+            offset += len(piece)
+    return state.hexdigest(), digest.hexdigest() if pixels else pixel_sha256(layout)
+
+
 def pixel_sha256(layout: FileLayout) -> str:
     """SHA-256 over the pixel value as `PixelDigest` defines it, "" without pixels.
 

@@ -1,6 +1,7 @@
 """`examine`: may this file be read at all, and where does everything lie?"""
 
 import struct
+from collections.abc import Set
 from typing import BinaryIO
 
 from exchange.dicomio.filemeta import (
@@ -14,7 +15,7 @@ from exchange.dicomio.limits import Limits
 from exchange.dicomio.refusals import not_dicom, unknown_syntax
 from exchange.dicomio.stream import inflate, open_binary
 from exchange.dicomio.syntaxes import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, Encoding, encoding_of
-from exchange.dicomio.walk import Walk, WalkResult, dicomdir
+from exchange.dicomio.walk import Captured, Walk, WalkResult, dicomdir
 from exchange.dicomio.window import Window
 from exchange.domain.codes import ReasonCode
 from exchange.domain.errors import InputError
@@ -22,6 +23,7 @@ from exchange.domain.source import Source
 
 MEDIA_STORAGE_DIRECTORY = "1.2.840.10008.1.3.10"
 _DEFAULTS = Limits()
+_NOTHING: frozenset[int] = frozenset()
 
 
 def examine(source: Source, limits: Limits = _DEFAULTS) -> FileLayout:
@@ -42,6 +44,18 @@ def examine(source: Source, limits: Limits = _DEFAULTS) -> FileLayout:
             `transfer-syntax`.
         OSError: The file cannot be read.
     """
+    return survey(source, limits)[0]
+
+
+def survey(
+    source: Source, limits: Limits = _DEFAULTS, capture: Set[int] = _NOTHING
+) -> tuple[FileLayout, dict[int, Captured]]:
+    """As `examine`, and the raw values of these top-level elements; those that are absent are left out.
+
+    Raises:
+        InputError: As `examine`.
+        OSError: The file cannot be read.
+    """
     with open_binary(source) as file:
         size = file.seek(0, 2)
         window = Window(file, size)
@@ -53,19 +67,22 @@ def examine(source: Source, limits: Limits = _DEFAULTS) -> FileLayout:
         encoding = encoding_of(guessed)
         if encoding is None:
             raise unknown_syntax()
-        result = _walk(file, meta, window, encoding, limits)
+        result = _walk((file, meta, window), encoding, limits, capture)
     if result.pixels is not None and result.pixels.encapsulated and not declared:
         raise unknown_syntax()  # fragments of a codec that nobody named
-    return _layout(source, size, meta, result, guessed, encoding)
+    return _layout(source, size, meta, result, guessed, encoding), result.captured
 
 
-def _walk(file: BinaryIO, meta: FileMeta, window: Window, encoding: Encoding, limits: Limits) -> WalkResult:
+def _walk(
+    opened: tuple[BinaryIO, FileMeta, Window], encoding: Encoding, limits: Limits, capture: Set[int]
+) -> WalkResult:
+    file, meta, window = opened
     if encoding.deflated:
         with inflate(file, meta.dataset_offset, limits) as inflated:
-            walk = Walk(Window(inflated, inflated.seek(0, 2)), 0, encoding, limits)
+            walk = Walk(Window(inflated, inflated.seek(0, 2)), 0, encoding, limits, capture)
             result = walk.run()
     else:
-        walk = Walk(window, meta.dataset_offset, encoding, limits)
+        walk = Walk(window, meta.dataset_offset, encoding, limits, capture)
         try:
             result = walk.run()
         except InputError as error:

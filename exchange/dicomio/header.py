@@ -47,7 +47,7 @@ def read_header_at(layout: FileLayout, limits: Limits = _DEFAULTS) -> Dataset:
         InputError: As `read_header`.
         OSError: The file cannot be read.
     """
-    raw = _header_bytes(layout, limits)
+    raw = header_bytes(layout, limits)
     try:
         with quiet():
             ds = read_dataset(BytesIO(raw), layout.implicit_vr, layout.little_endian)
@@ -60,7 +60,13 @@ def read_header_at(layout: FileLayout, limits: Limits = _DEFAULTS) -> Dataset:
     return ds
 
 
-def _header_bytes(layout: FileLayout, limits: Limits) -> bytes:
+def header_bytes(layout: FileLayout, limits: Limits = _DEFAULTS) -> bytes:
+    """The data set's bytes without its top-level pixel data element, as they stand in the file.
+
+    Raises:
+        InputError: The file changed since it was examined.
+        OSError: The file cannot be read.
+    """
     start = 0 if layout.deflated else layout.dataset_offset
     parts = [(start, layout.end_offset)]
     if layout.pixels is not None:

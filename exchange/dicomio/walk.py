@@ -4,21 +4,21 @@ Rules:
 1. Every byte belongs to exactly one element, item or delimiter; nothing is skipped or searched for.
 2. No element ends beyond what holds it. The file is the outermost holder.
 3. The stack is a list of ours, bounded by `Limits.depth`; the number of steps by `Limits.elements`.
-4. Where writers are known to switch to implicit VR (in an item, in one element), we follow as pydicom does,
+4. Runs of plain elements are passed over at a stride (`exchange.dicomio.runs`), under the same rules.
+5. Where writers are known to switch to implicit VR (in an item, in one element), we follow as pydicom does,
    so that both readings agree.
 """
 
 import struct
+from collections.abc import Set
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from functools import cache
-
-from pydicom._dicom_dict import DicomDictionary
 
 from exchange.dicomio.filemeta import decode_uid
 from exchange.dicomio.layout import DOUBLE_FLOAT_PIXEL_DATA, FLOAT_PIXEL_DATA, PIXEL_TAGS, PixelElement
 from exchange.dicomio.limits import Limits
 from exchange.dicomio.refusals import exceeded, not_dicom, truncated
+from exchange.dicomio.runs import Allowance, explicit_run, implicit_run, sequence_tags
 from exchange.dicomio.syntaxes import Encoding
 from exchange.dicomio.window import Window
 from exchange.domain.codes import ReasonCode
@@ -35,11 +35,9 @@ _LONG_VRS = frozenset(
     {b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"}
 )
 _BINARY_VRS = frozenset({b"OB", b"OD", b"OF", b"OL", b"OV", b"OW"})
-
-
-@cache
-def _sequence_tags() -> frozenset[int]:
-    return frozenset(tag for tag, entry in DicomDictionary.items() if entry[0] == "SQ")
+_UIDS = frozenset({_SOP_CLASS_UID, _SOP_INSTANCE_UID})
+_NOTHING: frozenset[int] = frozenset()
+_CAPTURED = 64 * 1024  # bytes of one captured value; what is captured has at most 64 characters (PS3.5 6.2)
 
 
 class _Kind(Enum):
@@ -69,6 +67,14 @@ class _OpenPixels:
     value_offset: int
 
 
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """A top-level element's VR as written (b"" for implicit VR) and its raw value."""
+
+    vr: bytes
+    value: bytes = field(repr=False)
+
+
 @dataclass(slots=True)
 class WalkResult:
     """What a walk found; offsets as in the stream that was walked."""
@@ -81,12 +87,17 @@ class WalkResult:
     elements: int = 0
     header_bytes: int = 0
     recognised: bool = field(default=False)  # an element of group 0008 was seen
+    captured: dict[int, Captured] = field(default_factory=dict, repr=False)
 
 
 class Walk:
     """One walk over the data set in `[start, window.end)`."""
 
-    def __init__(self, window: Window, start: int, encoding: Encoding, limits: Limits) -> None:
+    def __init__(
+        self, window: Window, start: int, encoding: Encoding, limits: Limits, capture: Set[int] = _NOTHING
+    ) -> None:
+        self._capture = capture
+        self._stops = capture | _UIDS
         self.result = WalkResult(implicit_vr=encoding.implicit_vr)
         self._window = window
         self._limits = limits
@@ -201,7 +212,32 @@ class Walk:
 
     # Elements
 
+    def _run(self, holder: _Holder) -> None:
+        """Pass over the plain elements that come next, as far as the window holds them."""
+        at_root = len(self._stack) == 1
+        if holder.undecided or not holder.little_endian or (at_root and not self.result.recognised):
+            return
+        buffer, base = self._window.held
+        if not base <= self._position < base + len(buffer):
+            return
+        result, limits = self.result, self._limits
+        allowed = Allowance(
+            bound=holder.bound - base,
+            elements=limits.elements - result.elements,
+            element_bytes=limits.element_bytes,
+            header_bytes=limits.header_bytes - result.header_bytes,
+            stops=self._stops if at_root else _NOTHING,
+        )
+        run = implicit_run if holder.implicit_vr else explicit_run
+        at, count, weight = run(buffer, self._position - base, allowed)
+        self._position = at + base
+        result.elements += count
+        result.header_bytes += weight
+
     def _element(self, holder: _Holder) -> None:
+        self._run(holder)
+        if self._position == holder.bound:
+            return
         self._count()
         start = self._position
         at_root = len(self._stack) == 1
@@ -224,8 +260,8 @@ class Walk:
                 self._open_pixels(tag, vr, start, length)
                 return
         self._value(holder, tag, vr, length)
-        if at_root and tag in (_SOP_CLASS_UID, _SOP_INSTANCE_UID):
-            self._remember_uid(tag, length)
+        if at_root and tag in self._stops:
+            self._remember(tag, vr, length)
 
     def _take_head(self, holder: _Holder, at_root: bool) -> bytes | None:  # noqa: FBT001
         """The first 8 bytes of an element, or None where only zero padding is left of the data set."""
@@ -277,7 +313,7 @@ class Walk:
         return b"", struct.unpack(order + "L", head[4:8])[0]
 
     def _value(self, holder: _Holder, tag: int, vr: bytes, length: int) -> None:
-        is_sequence = vr == b"SQ" or (vr in (b"", b"UN") and tag in _sequence_tags())
+        is_sequence = vr == b"SQ" or (vr in (b"", b"UN") and tag in sequence_tags())
         if length == UNDEFINED:
             kind = _Kind.FRAGMENTS if self._is_fragments(tag, vr) else _Kind.ITEMS
             self._open(kind, length, _SEQUENCE_END, holder)
@@ -298,6 +334,16 @@ class Walk:
         self.result.header_bytes += length
         if self.result.header_bytes > self._limits.header_bytes:
             raise exceeded("the header, in bytes,", self._limits.header_bytes)
+
+    def _remember(self, tag: int, vr: bytes, length: int) -> None:
+        if tag in _UIDS:
+            self._remember_uid(tag, length)
+        if tag in self._capture:
+            # As pydicom has it, the last of several elements with one tag counts.
+            self.result.captured.pop(tag, None)
+            if length != UNDEFINED and vr != b"SQ":
+                value = self._window.take(self._position - length, min(length, _CAPTURED))
+                self.result.captured[tag] = Captured(vr, value)
 
     def _remember_uid(self, tag: int, length: int) -> None:
         if length == UNDEFINED or length > self._limits.uid_bytes:

@@ -37,6 +37,11 @@ class Window:
             raise truncated("it became shorter while it was read")
         return piece
 
+    @property
+    def held(self) -> tuple[bytes, int]:
+        """The bytes at hand, which lie before `end`, and the offset of the first of them."""
+        return self._buffer, self._start
+
     def only_zeros(self, offset: int) -> bool:
         """True when every byte from here to the end is zero."""
         while offset < self.end:

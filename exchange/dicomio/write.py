@@ -2,17 +2,19 @@
 
 import struct
 import zlib
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeAlias
 
 from pydicom.charset import default_encoding
 from pydicom.dataset import Dataset
 from pydicom.filebase import DicomIO
 from pydicom.filewriter import write_dataset
+from pydicom.tag import BaseTag
 
 from exchange.dicomio.digest import PixelDigest
 from exchange.dicomio.filemeta import encode_file_meta
@@ -35,6 +37,9 @@ from exchange.dicomio.syntaxes import Encoding, encoding_of, is_encapsulated
 from exchange.domain.codes import ReasonCode
 from exchange.domain.errors import InputError
 from exchange.durable import replacing
+
+# Some elements of a data set to bytes.
+Encoder: TypeAlias = Callable[[Dataset, Sequence[BaseTag], Encoding], bytes]
 
 _EXTENDED_OFFSET_TABLE = 0x7FE00001
 _EXTENDED_OFFSET_TABLE_LENGTHS = 0x7FE00002
@@ -80,7 +85,11 @@ class _HashingSink:
 
 
 def write_instance(
-    path: Path, ds: Dataset, transfer_syntax_uid: str, pixels: PixelPayload | None
+    path: Path,
+    ds: Dataset,
+    transfer_syntax_uid: str,
+    pixels: PixelPayload | None,
+    encode: Encoder | None = None,
 ) -> WrittenInstance:
     """Write one instance with a zero preamble and fresh file meta, durably (written aside, fsynced, renamed).
 
@@ -90,6 +99,7 @@ def write_instance(
             nor is its extended offset table where the frames are not copied.
         transfer_syntax_uid: What to write; must suit the payload.
         pixels: The pixel data element, None for none.
+        encode: Encodes the other elements; by default pydicom does, after converting each value.
 
     Raises:
         InputError: `transfer-syntax`, unknown or unfit for this payload; `missing-uid`; `internal`, an
@@ -105,7 +115,7 @@ def write_instance(
     with _field(ds, transfer_syntax_uid, encoding, pixels) as pixel_field, replacing(path) as file:
         file.write(encode_file_meta(class_uid, instance_uid, transfer_syntax_uid))
         sink = _HashingSink(file, deflated=encoding.deflated)
-        pixel_digest = _write_data_set(sink, ds, encoding, pixel_field)
+        pixel_digest = _write_data_set(sink, ds, encoding, pixel_field, encode)
         digest, count = sink.finish()
     return WrittenInstance(digest, pixel_digest, count)
 
@@ -152,26 +162,35 @@ def _swap(ds: Dataset, transfer_syntax_uid: str, encoding: Encoding, source: Fil
 
 
 def _write_data_set(
-    sink: _HashingSink, ds: Dataset, encoding: Encoding, pixel_field: PixelField | None
+    sink: _HashingSink,
+    ds: Dataset,
+    encoding: Encoding,
+    pixel_field: PixelField | None,
+    encode: Encoder | None,
 ) -> str:
     boundary = pixel_field.tag if pixel_field else max(PIXEL_TAGS)
     left_out = set(PIXEL_TAGS)
     if pixel_field is None or not pixel_field.copied:
         left_out |= {_EXTENDED_OFFSET_TABLE, _EXTENDED_OFFSET_TABLE_LENGTHS}
-    before, behind = Dataset(), Dataset()
-    for tag in ds.keys():  # noqa: SIM118 - iterating a Dataset gives elements
-        if tag not in left_out and tag.group != 0x0002:
-            (before if tag < boundary else behind)[tag] = ds.get_item(tag)
-    if pixel_field and pixel_field.extended:
-        before.ExtendedOffsetTable, before.ExtendedOffsetTableLengths = pixel_field.extended
-    sink.write(_encode(before, ds, encoding))
+    tags = [tag for tag in sorted(ds.keys()) if tag not in left_out and tag.group != 0x0002]
+    before = [tag for tag in tags if tag < boundary]
+    behind = [tag for tag in tags if tag >= boundary]
+    extended = pixel_field.extended if pixel_field else None
+    sink.write(encode(ds, before, encoding) if encode else _encode(ds, before, encoding, extended))
     digest = _write_pixels(sink, encoding, pixel_field) if pixel_field else ""
-    sink.write(_encode(behind, ds, encoding))
+    sink.write(encode(ds, behind, encoding) if encode else _encode(ds, behind, encoding))
     return digest
 
 
-def _encode(part: Dataset, whole: Dataset, encoding: Encoding) -> bytes:
-    """The elements of a part of the data set, in the character set of the whole."""
+def _encode(
+    whole: Dataset, tags: Sequence[BaseTag], encoding: Encoding, extended: tuple[bytes, bytes] | None = None
+) -> bytes:
+    """Some elements of the data set, in its character set; with an extended offset table if there is one."""
+    part = Dataset()
+    for tag in tags:
+        part[tag] = whole.get_item(tag)
+    if extended:
+        part.ExtendedOffsetTable, part.ExtendedOffsetTableLengths = extended
     raw = BytesIO()
     buffer = DicomIO(raw)
     buffer.is_implicit_VR, buffer.is_little_endian = encoding.implicit_vr, encoding.little_endian

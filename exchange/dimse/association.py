@@ -6,9 +6,11 @@ not grow with the instance and each failure says whether the instance may have l
 """
 
 import contextlib
+import select
 import socket
 import ssl
 import struct
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import Self
@@ -16,16 +18,19 @@ from typing import Self
 from exchange.dimse import commands, sockets
 from exchange.dimse.negotiation import Agreement, Proposal, decode_answer, encode_request
 from exchange.dimse.peer import DicomPeer
+from exchange.dimse.sending import MessageSender
 from exchange.dimse.tls import transport_facts
 from exchange.domain.errors import InputError, PeerRefused, PeerUnavailable
+from exchange.domain.exchange import Priority
 
 _A_ABORT = bytes.fromhex("07000000000400000000")  # by the service user, no reason (PS3.8 9.3.8)
 _A_RELEASE_RQ = bytes.fromhex("05000000000400000000")
 _P_DATA_TF = 0x04
 _A_ABORT_TYPE = 0x07
 _COMMAND, _LAST = 0x01, 0x02
-_WRITE_SIZE = 256 * 1024
 _RESPONSE_MAX = 1024 * 1024  # bytes of one PDU, and of one command set, that we accept in an answer
+_REPORT_MAX = 64 * 1024 * 1024  # bytes of one commitment report: 100,000 instances need 20 MiB
+_EVENTS_MAX = 16  # reports that we keep while we wait for a response
 
 
 class AssociationLost(PeerUnavailable):
@@ -53,9 +58,12 @@ class Association:
         self.facts = transport_facts(connection if isinstance(connection, ssl.SSLSocket) else None)
         self._socket = connection
         self._timeouts = peer.timeouts
-        self._fragment_size = agreement.max_pdu - 6  # the PDV item's length, context id and control header
+        # The PDV item's length, context id and control header take 6 bytes of a PDU.
+        self._sender = MessageSender(connection, agreement.max_pdu - 6)
         self._message_id = 0
         self._open = True
+        self._pdvs: deque[tuple[int, bytes]] = deque()
+        self._events: deque[tuple[commands.EventReport, bytes]] = deque()
 
     @classmethod
     def request(cls, peer: DicomPeer, proposals: Sequence[Proposal]) -> Self:
@@ -87,13 +95,21 @@ class Association:
             connection.close()
             raise
 
-    def store(self, context_id: int, sop_class_uid: str, sop_instance_uid: str, data: Iterable[bytes]) -> int:
+    def store(
+        self,
+        context_id: int,
+        sop_class_uid: str,
+        sop_instance_uid: str,
+        data: Iterable[bytes],
+        priority: Priority = Priority.ROUTINE,
+    ) -> int:
         """C-STORE one data set, its bytes unchanged.
 
         Args:
             context_id: An accepted presentation context, from `contexts`.
             sop_class_uid: AffectedSOPClassUID.
             sop_instance_uid: AffectedSOPInstanceUID.
+            priority: What the peer is told of the urgency.
             data: The encoded data set in pieces. An exception raised by it, even at its very end, keeps the
                 last fragment back: the peer then has no complete instance.
 
@@ -103,8 +119,8 @@ class Association:
         Raises:
             AssociationLost: No valid answer came; the association is gone.
         """
-        self._message_id = self._message_id % 0xFFFF + 1
-        command = commands.c_store_rq(self._message_id, sop_class_uid, sop_instance_uid)
+        message_id = self._next_message_id()
+        command = commands.c_store_rq(message_id, sop_class_uid, sop_instance_uid, priority)
         self._send(context_id, command, data)
         return self._answer(commands.C_STORE_RSP)
 
@@ -114,10 +130,65 @@ class Association:
         Raises:
             AssociationLost: No valid answer came.
         """
-        self._message_id = self._message_id % 0xFFFF + 1
         context_id = next(iter(self.contexts.values()))
-        self._send(context_id, commands.c_echo_rq(self._message_id), None)
+        self._send(context_id, commands.c_echo_rq(self._next_message_id()), None)
         return self._answer(commands.C_ECHO_RSP)
+
+    def action(self, context_id: int, target: tuple[str, str], action_type: int, data: bytes) -> int:
+        """N-ACTION on a SOP instance (PS3.7 10.1.4), with action information.
+
+        An N-EVENT-REPORT that comes before the answer is kept for `event`.
+
+        Args:
+            context_id: An accepted presentation context.
+            target: Requested SOP class and SOP instance UID.
+            action_type: Its number in the SOP class.
+            data: The encoded action information.
+
+        Returns:
+            The status that the peer answered.
+
+        Raises:
+            AssociationLost: No valid answer came.
+        """
+        self._send(context_id, commands.n_action_rq(self._next_message_id(), *target, action_type), [data])
+        return self._answer(commands.N_ACTION_RSP)
+
+    def event(self, seconds: float) -> tuple[commands.EventReport, bytes] | None:
+        """Wait for an N-EVENT-REPORT request; None when none comes in time. Answer it with `answer_event`.
+
+        Raises:
+            AssociationLost: The association ended, or something else came.
+        """
+        if self._events:
+            return self._events.popleft()
+        try:
+            self._socket.settimeout(seconds)
+            if not self._readable(seconds):
+                return None
+            return self._read_event(*self._read_message())
+        except (OSError, InputError) as error:
+            self.abort()
+            raise AssociationLost(f"cannot read a report: {describe(error)}", may_have_landed=True) from error
+
+    def answer_event(self, context_id: int, request: commands.EventReport, status: int) -> None:
+        """Answer an N-EVENT-REPORT request.
+
+        Raises:
+            AssociationLost: It cannot be sent.
+        """
+        self._send(context_id, commands.n_event_report_rsp(request, status), None)
+
+    def _readable(self, seconds: float) -> bool:
+        if self._pdvs or (isinstance(self._socket, ssl.SSLSocket) and self._socket.pending()):
+            return True
+        poll = select.poll()
+        poll.register(self._socket, select.POLLIN)
+        return bool(poll.poll(seconds * 1000))
+
+    def _next_message_id(self) -> int:
+        self._message_id = self._message_id % 0xFFFF + 1
+        return self._message_id
 
     def release(self) -> None:
         """Release in order; a peer that does not answer is simply left (nothing depends on it)."""
@@ -144,16 +215,14 @@ class Association:
 
     def _send(self, context_id: int, command: bytes, data: Iterable[bytes] | None) -> None:
         self._socket.settimeout(self._timeouts.send)
-        fragments = _fragments(context_id, command, data, self._fragment_size)
-        handed_over = False
         try:
-            for block, last in _blocks(fragments):
-                handed_over = last
-                self._socket.sendall(block)
+            self._sender.send(context_id, command, data)
         except OSError as error:
-            # OSErrors of reading the file come here too: then the last block was never handed over.
+            # OSErrors of reading the file come here too: then the last fragment was never handed over.
             self.abort()
-            raise AssociationLost(f"cannot send: {describe(error)}", may_have_landed=handed_over) from error
+            raise AssociationLost(
+                f"cannot send: {describe(error)}", may_have_landed=self._sender.handed_over
+            ) from error
         except BaseException:
             self.abort()
             raise
@@ -161,7 +230,7 @@ class Association:
     def _answer(self, expected: int) -> int:
         self._socket.settimeout(self._timeouts.response)
         try:
-            response = commands.parse_response(self._read_command())
+            response = commands.parse_response(self._read_response())
         except (OSError, InputError) as error:
             self.abort()
             raise AssociationLost(
@@ -178,20 +247,51 @@ class Association:
             )
         return response.status
 
-    def _read_command(self) -> bytes:
-        command = bytearray()
+    def _read_response(self) -> bytes:
+        """The next command set that is no event report; those are put aside."""
         while True:
-            pdu_type, pdu = _read_pdu(self._socket)
-            if pdu_type == _A_ABORT_TYPE:
-                raise ConnectionAbortedError("the peer aborted the association")
-            if pdu_type != _P_DATA_TF:
-                raise ConnectionAbortedError(f"the peer sent PDU type 0x{pdu_type:02X} instead of a response")
-            for control, fragment in _pdvs(pdu[6:]):
-                if not control & _COMMAND or len(command) + len(fragment) > _RESPONSE_MAX:
-                    raise ConnectionAbortedError("the peer's response is malformed")
-                command += fragment
-                if control & _LAST:
-                    return bytes(command)
+            command, data = self._read_message()
+            if commands.command_field(command) != commands.N_EVENT_REPORT_RQ:
+                return command
+            if len(self._events) >= _EVENTS_MAX:
+                raise ConnectionAbortedError("the peer sends reports instead of a response")
+            self._events.append(self._read_event(command, data))
+
+    @staticmethod
+    def _read_event(command: bytes, data: bytes) -> tuple[commands.EventReport, bytes]:
+        if commands.command_field(command) != commands.N_EVENT_REPORT_RQ:
+            raise ConnectionAbortedError("the peer sent something that was not asked for")
+        return commands.parse_event_report(command), data
+
+    def _read_message(self) -> tuple[bytes, bytes]:
+        """One message: its command set, and its data set where the command set announces one."""
+        command = self._read_set(_COMMAND, _RESPONSE_MAX)
+        if commands.command_field(command) != commands.N_EVENT_REPORT_RQ:
+            return command, b""
+        if not commands.parse_event_report(command).has_data_set:
+            return command, b""
+        return command, self._read_set(0, _REPORT_MAX)
+
+    def _read_set(self, kind: int, most: int) -> bytes:
+        """The fragments of a command set or data set, joined."""
+        joined = bytearray()
+        while True:
+            if not self._pdvs:
+                self._pdvs.extend(self._read_pdvs())
+            control, fragment = self._pdvs.popleft()
+            if control & _COMMAND != kind or len(joined) + len(fragment) > most:
+                raise ConnectionAbortedError("the peer's response is malformed")
+            joined += fragment
+            if control & _LAST:
+                return bytes(joined)
+
+    def _read_pdvs(self) -> list[tuple[int, bytes]]:
+        pdu_type, pdu = _read_pdu(self._socket)
+        if pdu_type == _A_ABORT_TYPE:
+            raise ConnectionAbortedError("the peer aborted the association")
+        if pdu_type != _P_DATA_TF:
+            raise ConnectionAbortedError(f"the peer sent PDU type 0x{pdu_type:02X} instead of a response")
+        return list(_pdvs(pdu[6:]))
 
     def __enter__(self) -> Self:
         return self
@@ -270,44 +370,3 @@ def _pdvs(items: bytes) -> Iterator[tuple[int, bytes]]:
             raise ConnectionAbortedError("the peer's response is malformed")
         yield items[position + 5], items[position + 6 : end]
         position = end
-
-
-def _pdu(context_id: int, control: int, fragment: bytes | memoryview) -> bytes:
-    """A P-DATA-TF PDU with one PDV (PS3.8 9.3.5, E.2)."""
-    size = len(fragment)
-    return struct.pack(">BxLLBB", _P_DATA_TF, size + 6, size + 2, context_id, control) + fragment
-
-
-def _fragments(
-    context_id: int, command: bytes, data: Iterable[bytes] | None, size: int
-) -> Iterator[tuple[bytes, bool]]:
-    """The PDUs of one message; True marks the very last, made only after `data` ended in order."""
-    parts = list(_slices([command], size))
-    for index, part in enumerate(parts):
-        last = index == len(parts) - 1
-        yield _pdu(context_id, _COMMAND | (_LAST if last else 0), part), last and data is None
-    if data is None:
-        return
-    held: bytes | memoryview = b""
-    for part in _slices(data, size):
-        if held:
-            yield _pdu(context_id, 0, held), False
-        held = part
-    yield _pdu(context_id, _LAST, held), True
-
-
-def _slices(pieces: Iterable[bytes], size: int) -> Iterator[memoryview]:
-    for piece in pieces:
-        view = memoryview(piece)
-        for start in range(0, len(view), size):
-            yield view[start : start + size]
-
-
-def _blocks(pdus: Iterable[tuple[bytes, bool]]) -> Iterator[tuple[bytes, bool]]:
-    """Join PDUs into writes of about 256 KiB; True marks the write with the last PDU."""
-    block = bytearray()
-    for pdu, last in pdus:
-        block += pdu
-        if last or len(block) >= _WRITE_SIZE:
-            yield bytes(block), last
-            block.clear()

@@ -4,23 +4,26 @@ Whoever sends them must not let the last piece become effective (last fragment, 
 before the iterator ended in order: it raises at its end when these are not the bytes that were proved.
 """
 
+import errno
 from collections.abc import Iterator
 from hashlib import sha256
 
 from exchange.dicomio.filemeta import encode_file_meta, read_file_meta
 from exchange.dicomio.stream import open_binary
 from exchange.dicomio.window import Window
-from exchange.domain.delivery import InstanceOutcome, InstanceState, OutgoingInstance
+from exchange.domain.delivery import DAMAGED, InstanceOutcome, InstanceState, OutgoingInstance
 from exchange.domain.errors import DeliveryError, InputError
 
 PIECE = 256 * 1024
+# Of the machine or the disk, not of this file: the next attempt may find it readable.
+_PASSING = frozenset({errno.EIO, errno.ESTALE, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN})
 
 
 class FrozenBytesError(DeliveryError):
     """The frozen file is not there, or not as it was proved; nothing complete of it has left.
 
     Attributes:
-        altered: True when the bytes differ, False when they cannot be read.
+        altered: True when the file is gone or its bytes differ; False when it cannot be read just now.
     """
 
     def __init__(self, message: str, hint: str, *, altered: bool) -> None:
@@ -51,12 +54,14 @@ def frozen_pieces(instance: OutgoingInstance, *, with_file_meta: bool) -> Iterat
                 yield piece
     except (OSError, InputError) as error:
         raise FrozenBytesError(
-            "cannot read the frozen file", "check the disk and the spool folder", altered=False
+            "cannot read the frozen file",
+            "check the disk and the state folder, bring the file back from a backup, then retry the exchange",
+            altered=getattr(error, "errno", None) not in _PASSING,
         ) from error
     if state.hexdigest() != instance.sha256:
         raise FrozenBytesError(
             "cannot send the frozen file: its bytes are not those that were proved",
-            "find out who changed it; nothing of it was delivered",
+            "find out who changed it, bring it back from a backup, then retry the exchange",
             altered=True,
         )
 
@@ -67,6 +72,6 @@ def fresh_file_meta(instance: OutgoingInstance) -> bytes:
 
 
 def frozen_outcome(instance: OutgoingInstance, error: FrozenBytesError) -> InstanceOutcome:
-    """An altered file will never be sent; an unreadable one may be when the disk is well again."""
-    state = InstanceState.REFUSED if error.altered else InstanceState.PENDING
-    return InstanceOutcome(instance.sop_instance_uid, state, "", str(error))
+    """Not sent: a damaged file waits for a person to bring it back, an unreadable one for the disk."""
+    status = DAMAGED if error.altered else "unreadable"
+    return InstanceOutcome(instance.sop_instance_uid, InstanceState.PENDING, status, str(error))

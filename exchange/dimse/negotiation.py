@@ -21,7 +21,7 @@ from exchange.domain.errors import ConfigurationError, PeerRefused, PeerUnavaila
 APPLICATION_CONTEXT = "1.2.840.10008.3.1.1.1"
 CONTEXTS_MAX = 128  # presentation context ids are the odd numbers 1..255
 OWN_MAX_PDU = 128 * 1024
-_LARGEST_SENT_PDU = 128 * 1024
+_LARGEST_SENT_PDU = 256 * 1024  # fewer headers gain nothing beyond it
 _SMALLEST_PDU = 64  # below this a peer asks for more headers than content
 
 # (SOP class, transfer syntax): one context each, so that the peer cannot pick another syntax.

@@ -33,14 +33,19 @@ def tune(sock: socket.socket) -> None:
     arm_quickack(sock)
 
 
-def receive_into(sock: socket.socket, view: memoryview) -> int:
+def receive_into(sock: socket.socket, view: memoryview, flags: int = 0) -> int:
     """One recv with QUICKACK re-armed on both sides of it.
+
+    Args:
+        sock: Connected; no flags with TLS.
+        view: Where to, at most.
+        flags: As of `socket.recv`.
 
     Returns:
         Bytes received, 0 at the end of the stream.
     """
     arm_quickack(sock)
-    count = sock.recv_into(view)
+    count = sock.recv_into(view, 0, flags)
     arm_quickack(sock)
     return count
 

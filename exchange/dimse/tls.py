@@ -146,9 +146,9 @@ def _load_anchors(context: ssl.SSLContext, authorities: Path) -> None:
 
 
 def server_context(
-    cert: Path, key: Path, client_ca: Path, alternatives: Sequence[tuple[Path, Path]] = ()
+    cert: Path, key: Path, client_ca: Path | None, alternatives: Sequence[tuple[Path, Path]] = ()
 ) -> ssl.SSLContext:
-    """A listener's context: mutual authentication, always.
+    """A listener's context: mutual authentication wherever authorities are given, as DICOM listeners must.
 
     The handshake happens at the first read or write of the accepted socket; until then it has no peer
     certificate.
@@ -156,7 +156,8 @@ def server_context(
     Args:
         cert: PEM chain of the server, leaf first.
         key: Its PEM key.
-        client_ca: PEM certificates of the authorities that clients must chain to.
+        client_ca: PEM certificates of the authorities that clients must chain to; None where callers show
+            something else (a bearer token).
         alternatives: Further (cert, key) pairs, e.g. ECDSA beside RSA; the handshake picks.
 
     Raises:
@@ -166,8 +167,9 @@ def server_context(
     _harden(context)
     for pair in ((cert, key), *alternatives):
         _load_key_pair(context, *pair)
-    _load_anchors(context, client_ca)
-    context.verify_mode = ssl.CERT_REQUIRED
+    if client_ca is not None:
+        _load_anchors(context, client_ca)
+        context.verify_mode = ssl.CERT_REQUIRED
     # A client that never reads closes with unread tickets, and the reset takes its last message along.
     context.num_tickets = 0
     return context

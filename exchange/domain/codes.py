@@ -33,6 +33,8 @@ class ReasonCode(StrEnum):
     QUALITY = "quality"
     DELIVERY = "delivery"
     POISON = "poison"
+    QUARANTINE = "quarantine"  # an inbound instance could not be shown to have its quarantine identity
+    RECONCILE = "reconcile"  # standing: delivered under quarantine, a person reconciles it in the PACS
 
 
 PIXEL_CODES = frozenset({ReasonCode.UNDECODABLE_PIXELS, ReasonCode.VIDEO})
@@ -43,3 +45,6 @@ PROOF_CODES = frozenset({ReasonCode.PROOF_IDENTIFIER, ReasonCode.PROOF_TEXT, Rea
 
 UNPROVED_CODES = PIXEL_CODES | PROOF_CODES
 """Holds whose release lets bytes leave that were not proved; no other release does."""
+
+STANDING_CODES = frozenset({ReasonCode.RECONCILE})
+"""Holds that stop nothing: a task for a person, open beside an exchange that goes on."""

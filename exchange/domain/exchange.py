@@ -81,4 +81,5 @@ class DecisionReason(StrEnum):
     WRONG_RECIPIENT = "wrong-recipient"
     IDENTITY_PRESENT = "identity-present"
     QUALITY_INSUFFICIENT = "quality-insufficient"
+    RECONCILED = "reconciled"  # the patient has been reconciled in the PACS
     OTHER = "other"

@@ -1,9 +1,11 @@
 """Instances and arrivals: what came, and each coming of it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
 from typing import Protocol
+
+from exchange.domain.glance import Glance
 
 
 class Hash(Protocol):
@@ -35,8 +37,8 @@ class Arrival:
 
     Attributes:
         arrival_id: UUIDv4 hex given at acceptance; names the record, never comes from the wire.
-        protocol: `dimse`, `dimse-tls` or `stow`.
-        called_ae: The virtual AE title that was called ("" for STOW).
+        protocol: `dimse`, `dimse-tls`, `stow` or `stow-tls`.
+        called_ae: The virtual AE title that was called; with STOW-RS that of the door.
         calling_ae: The caller's AE title as it said it ("" for STOW).
         peer: Name of the configured peer that this caller is, or "" when none matched.
         peer_address: IP address of the caller.
@@ -62,6 +64,8 @@ class SpooledInstance:
         identity: Lower-case hex SHA-256 (`identity_hash`); also the spool file's name.
         byte_count: Length of the data set in bytes, without the file meta.
         duplicate: True when these bytes were in the spool before this arrival.
+        wrapped_key: The file's data key under the storage key, for custody's row; b"" when a row has it.
+        glance: What its header says, when someone looked before.
     """
 
     identity: str
@@ -71,3 +75,6 @@ class SpooledInstance:
     byte_count: int
     arrival: Arrival
     duplicate: bool = False
+    # Each wrapping is another text for the same key: it says nothing of which arrival this is.
+    wrapped_key: bytes = field(default=b"", repr=False, compare=False)
+    glance: Glance | None = field(default=None, repr=False, compare=False)

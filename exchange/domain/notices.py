@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from exchange.domain.errors import LockgateError
+
 
 class NoticeKind(StrEnum):
     """By which service a study was announced."""
@@ -19,9 +21,11 @@ class StudyNotice:
     Attributes:
         notice_id: SOP Instance UID of the notice: a repetition replaces what it said before.
         kind: The service.
-        status: PerformedProcedureStepStatus of an MPPS; "" for an IAN.
-        study_instance_uid: The study.
-        sop_instance_uids: The instances that belong to it, as far as the notice names them.
+        status: PerformedProcedureStepStatus of an MPPS; "" for an IAN, or for an update that leaves it.
+        study_instance_uid: The study; "" for an update of an MPPS (N-SET), which does not repeat it: then it
+            is the study that the notice of the same `notice_id` named before.
+        sop_instance_uids: The instances that belong to it, as far as the notice names them; empty for an
+            update of an MPPS that says nothing of instances.
         called_ae: To whom it was told.
         calling_ae: By whom.
         peer: Name of the configured peer, "" when none matched.
@@ -54,3 +58,11 @@ class CommitmentReport:
     committed: tuple[str, ...]
     failed: dict[str, int]
     peer_address: str = ""
+
+
+class UnknownNoticeError(LockgateError):
+    """An update names a notice that nobody knows: answered «no such SOP instance» (0112H)."""
+
+
+class DuplicateNoticeError(LockgateError):
+    """A creation names a notice that is there and says something else: «duplicate SOP instance» (0111H)."""

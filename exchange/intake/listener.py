@@ -14,17 +14,15 @@ class IntakeLimits:
         associations: Open at once over one intake; further ones are rejected as transient (local limit).
         artim_seconds: For the A-ASSOCIATE-RQ to come, and for the peer to close (PS3.8 9.1.5); the TLS
             handshake has the same time.
-        acse_seconds: For an answer during release.
-        dimse_seconds: For a DIMSE answer (we ask nothing; kept for completeness).
         network_seconds: Silence after which an association is aborted, also inside a PDU.
+        instance_bytes: Largest data set that is taken.
     """
 
     max_pdu: int = 128 * 1024
     associations: int = 32
     artim_seconds: float = 30.0
-    acse_seconds: float = 30.0
-    dimse_seconds: float = 30.0
     network_seconds: float = 60.0
+    instance_bytes: int = 16 * 1024**3
 
 
 @dataclass(frozen=True, slots=True)

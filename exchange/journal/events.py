@@ -46,6 +46,11 @@ class EventKind(StrEnum):
     EXCHANGE_OPENED = "exchange.opened"
     EXCHANGE_HELD = "exchange.held"
     EXCHANGE_CLOSED = "exchange.closed"
+    EXCHANGE_PRIORITISED = "exchange.prioritised"
+    EXCHANGE_RESENT = "exchange.resent"  # all or some of its instances came before
+    INSTANCE_CONFLICT = "instance.conflict"  # other bytes under one SOP Instance UID
+    NOTICE_RECEIVED = "notice.received"  # IAN or MPPS
+    ARCHIVE_ASKED = "archive.asked"  # C-FIND: how many instances a study has
 
 
 class Outcome(StrEnum):

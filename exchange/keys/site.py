@@ -1,4 +1,4 @@
-"""Making a site's keys: its CA, the appliance's receipt key, the domain secret, the crosswalk key.
+"""Making a site's keys: its CA, the appliance's receipt key, the secrets of domains, crosswalk and stores.
 
 The CA's certificate is what a partner puts into its trust folder. Its private key is needed only to certify
 another appliance or to rotate; a site should move `ca.key` off the box.
@@ -19,6 +19,7 @@ from exchange.domain.errors import KeysError
 from exchange.durable import make_folder, write_file
 from exchange.keys.domains import KEY_BYTES, ROOT
 from exchange.keys.signing import SIGNING_CERTIFICATE, SIGNING_KEY, keyid_of, spki_of
+from exchange.keys.storage import STORAGE_KEY, make_storage_key
 
 CA_KEY = "ca.key"
 CA_CERTIFICATE = "ca.crt"
@@ -66,7 +67,8 @@ def init_site_keys(
         OSError: A file cannot be written.
     """
     trust = folder.parent / "trust" if trust is None else trust
-    for path in (folder / SIGNING_KEY, folder / CA_KEY, folder / ROOT, folder / CROSSWALK_KEY):
+    for name in (SIGNING_KEY, CA_KEY, ROOT, CROSSWALK_KEY, STORAGE_KEY):
+        path = folder / name
         if path.exists():
             raise KeysError(
                 f"cannot make new keys: {path} is there already", "keys are never overwritten; move it away"
@@ -87,6 +89,7 @@ def init_site_keys(
     write_file(folder / SIGNING_CERTIFICATE, _pem(certificate), 0o644)
     write_file(folder / ROOT, secrets.token_bytes(KEY_BYTES))
     write_file(folder / CROSSWALK_KEY, secrets.token_bytes(KEY_BYTES))
+    make_storage_key(folder)
     write_file(anchor, _pem(ca), 0o644)
     fingerprint = ca.fingerprint(hashes.SHA256()).hex()
     return SiteKeys(keyid_of(spki_of(key.public_key())), anchor, fingerprint)

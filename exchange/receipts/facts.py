@@ -205,8 +205,37 @@ class ResponseCount:
 
 
 @dataclass(frozen=True, slots=True)
+class RenditionFacts:
+    """An instance that went in another transfer syntax than R1 attests: what went, by its digest."""
+
+    sop_instance_uid: str
+    transfer_syntax: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class TranscodedFacts:
+    """What the destination could not take as attested; without loss: header and decoded frames are the same.
+
+    Attributes:
+        count: Instances.
+        to: Transfer syntax UIDs that they went in.
+        instances: Which, in the order of their UIDs.
+    """
+
+    count: int
+    to: tuple[str, ...]
+    instances: tuple[RenditionFacts, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class DeliveryFacts:
-    """One delivery, in R2; a partner edition is only ever made for the destination it names."""
+    """One delivery, in R2; a partner edition is only ever made for the destination it names.
+
+    Attributes:
+        storage_commitment: `not requested`, `not offered`, `not answered`, `refused` or `committed`.
+        transcoded: None when everything went as R1 attests it.
+    """
 
     destination: str
     protocol: str
@@ -215,16 +244,48 @@ class DeliveryFacts:
     peer_spki_sha256: str = ""
     tls: str = ""
     storage_commitment: str = "not requested"
+    transcoded: TranscodedFacts | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceFacts:
+    """One source of what is known of a study's completeness; the site edition names the peer.
+
+    Attributes:
+        kind: `c-find`, `ian` or `mpps`.
+        outcome: `counted`, `not-found`, `unreachable`, `refused`; `named`, `in-progress`.
+        at: RFC 3339.
+        count: Instances that it names; None where it names none.
+    """
+
+    kind: str
+    outcome: str
+    at: str
+    count: int | None = None
+    peer: str = field(default="", metadata=SITE)
 
 
 @dataclass(frozen=True, slots=True)
 class CompletenessFacts:
-    """Whether the study is whole, by which evidence; a quiet timer alone leaves `expected` unknown."""
+    """Whether the study is whole, by which evidence; a quiet timer alone leaves `expected` unknown.
+
+    Attributes:
+        sent: Instances that were sent.
+        evidence: The rule by which the study settled.
+        expected: Instances that the study should have.
+        missing: Members of this exchange that were not sent.
+        received: Instances of the study that had come; late ones follow in an exchange of their own.
+        lacking: Instances that were known to be missing when it settled.
+        sources: What `expected` rests on.
+    """
 
     sent: int
     evidence: str
     expected: int | str = "unknown"
     missing: int = 0
+    received: int | None = None
+    lacking: int = 0
+    sources: tuple[EvidenceFacts, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +295,44 @@ class IdentityFacts:
     state: str
     known_identifiers: str = ""
     text_detection: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NotRunFacts:
+    """A stage that did not run on an inbound study, and why."""
+
+    stage: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReconciliationFacts:
+    """Under which identity an inbound study goes to the PACS.
+
+    Attributes:
+        identity: `quarantined`: under the partner's issuer, behind a prefix, without accession number.
+        issuer: IssuerOfPatientID.
+        prefix: What stands before each PatientID.
+        patient_match: `none` or `certain`; `reason` says why.
+        method: How the written files were checked; all of them passed.
+        replaced, emptied, removed: Elements changed, over all instances; the originals stand in
+            OriginalAttributesSequence.
+        task: Of the hold for the person who reconciles: `open` (also before it is opened) or `decided`.
+        not_run: Stages that did not run.
+    """
+
+    identity: str
+    issuer: str
+    prefix: str
+    patient_match: str
+    reason: str
+    method: str
+    instances: int
+    replaced: int
+    emptied: int
+    removed: int
+    task: str = "open"
+    not_run: tuple[NotRunFacts, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,6 +354,7 @@ class ReceiptBody:
     policy: PolicyFacts
     identity: IdentityFacts
     deidentification: DeidentificationFacts | None = None
+    reconciliation: ReconciliationFacts | None = None
     checks: tuple[CheckFacts, ...] = ()
     models: tuple[ModelFacts, ...] = ()
     review: tuple[ReviewFacts, ...] = ()

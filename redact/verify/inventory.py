@@ -10,7 +10,7 @@ from pydicom.dataset import Dataset
 
 from exchange.dicomio.header import read_header
 from exchange.dicomio.layout import FileLayout
-from exchange.dicomio.stream import open_offsets
+from exchange.dicomio.stream import open_offsets, pieces
 from exchange.domain.errors import HeldError
 from exchange.domain.identifiers import Identifier, IdentifierKind
 from exchange.domain.source import Source
@@ -106,6 +106,34 @@ def opened(layout: FileLayout) -> Iterator[mmap]:
         yield buffer
 
 
+@contextmanager
+def opened_header(layout: FileLayout) -> Iterator[mmap]:
+    """As `opened`, for an original: in memory only, and without the pixels, which stay untouched zeros.
+
+    An original lies encrypted and is given as a stream; in clear it must not be copied to a disk, nor to
+    memory as a whole.
+    """
+    with open_offsets(layout) as stream, mmap(-1, max(layout.end_offset, 1)) as buffer:
+        for begin, end in _header_parts(layout):
+            for piece in pieces(stream, begin, end - begin):
+                buffer[begin : begin + len(piece)] = piece
+                begin += len(piece)
+        yield buffer
+
+
+def _header_parts(layout: FileLayout) -> Iterator[tuple[int, int]]:
+    """Where everything but pixel values lies; heads of fragments count as header."""
+    begin, pixels = 0, layout.pixels
+    if pixels is not None and not pixels.encapsulated:
+        yield begin, pixels.value_offset
+        begin = pixels.value_offset + pixels.value_length
+    elif pixels is not None:
+        for offset, length in pixels.fragments:
+            yield begin, offset
+            begin = offset + length
+    yield begin, layout.end_offset
+
+
 def dataset_walk(layout: FileLayout, buffer: Buffer) -> Walk:
     """The walk over the data set of a file, up to the end of its last element."""
     start = 0 if layout.deflated else layout.dataset_offset
@@ -117,7 +145,7 @@ def read_inventory(path: Source, layout: FileLayout) -> Inventory:
     """The inventory of an original; what the strict walk cannot follow is read through pydicom instead."""
     inventory = Inventory()
     try:
-        with opened(layout) as buffer:
+        with opened_header(layout) as buffer:
             for element in dataset_walk(layout, buffer):
                 inventory.note(buffer, element)
     except HeldError:

@@ -93,7 +93,7 @@ def test_an_unrouted_study_waits_and_can_be_routed_later(box: Appliance, folder:
     (hold,) = json.loads(listed.stdout)
     assert (hold["code"], hold["exchange_id"], hold["state"]) == ("unrouted", held["exchange_id"], "open")
     assert box.status()["holds"] == {"unrouted": 1}
-    spooled = {path.stem for path in (box.state / "spool").glob("??/*.dcm")}
+    spooled = {path.stem for path in (box.state / "spool").glob("??/*.sealed")}
     assert len(spooled) >= 2
     box.restart()  # nothing is lost by a restart either
     assert [one["exchange_id"] for one in box.in_state("held")] == [held["exchange_id"]]

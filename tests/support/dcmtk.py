@@ -181,6 +181,13 @@ class StoreScp:
     def _settled(self, process: subprocess.Popen[bytes]) -> bool:
         return process.poll() is not None or listens(self.port)
 
+    @property
+    def pid(self) -> int:
+        """Process id while it runs."""
+        if self._process is None:
+            raise RuntimeError("this storescp is not running")
+        return self._process.pid
+
     def stop(self) -> None:
         """Stop it, by its own process."""
         if self._process is not None:

@@ -72,6 +72,13 @@ class Orthanc:
         self._client: httpx.Client | None = None
 
     @property
+    def pid(self) -> int:
+        """Process id while it runs."""
+        if self._process is None:
+            raise RuntimeError("this Orthanc is not running")
+        return self._process.pid
+
+    @property
     def url(self) -> str:
         """Base of the REST interface."""
         return f"http://{HOST}:{self.http_port}"

@@ -5,7 +5,7 @@ import socket
 import ssl
 import struct
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
@@ -53,8 +53,16 @@ class ScriptedStow:
         headers: The headers of each request.
     """
 
-    def __init__(self, script: Script = accept_all, *, ssl_context: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        script: Script = accept_all,
+        *,
+        ssl_context: ssl.SSLContext | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        """Prepare; `headers` go with every answer."""
         self.script = script
+        self._more_headers = dict(headers or {})
         self.received: dict[str, list[str]] = {}
         self.requests: list[list[str]] = []
         self.headers: list[dict[str, str]] = []
@@ -74,6 +82,11 @@ class ScriptedStow:
             uids.append(uid)
         self.requests.append(uids)
         return uids
+
+    def add_headers(self, handler: BaseHTTPRequestHandler) -> None:
+        """Send the fields that go with every answer."""
+        for name, value in self._more_headers.items():
+            handler.send_header(name, value)
 
     def __enter__(self) -> Self:
         owner = self
@@ -102,6 +115,7 @@ class ScriptedStow:
             def _answer(self, answer: Answer) -> None:
                 status, content_type, body = answer
                 self.send_response(status)
+                owner.add_headers(self)
                 if content_type:
                     self.send_header("Content-Type", content_type)
                 if status != 204:

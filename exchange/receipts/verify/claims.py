@@ -51,6 +51,7 @@ class Receipt:
     subjects: tuple[Subject, ...]
     pae_sha256: str
     predicate: dict[str, Any] = field(repr=False)
+    renditions: tuple[Subject, ...] = ()  # in an R2: subjects that went in another transfer syntax
 
 
 def parse_claims(payload: bytes) -> Receipt:
@@ -81,6 +82,7 @@ def parse_claims(payload: bytes) -> Receipt:
         subjects=_subjects(list_of(document, "subject", "statement")),
         pae_sha256=sha256(pae(payload)).hexdigest(),
         predicate=predicate,
+        renditions=_renditions(predicate),
     )
     _check_stage(receipt)
     return receipt
@@ -91,6 +93,11 @@ def _check_stage(receipt: Receipt) -> None:
         raise VerificationError("statement", f"a receipt of stage {receipt.stage} covers no instance")
     if receipt.stage in R2 and not receipt.previous:
         raise VerificationError("statement", f"a receipt of stage {receipt.stage} follows no other")
+    names = {subject.sop_instance_uid for subject in receipt.subjects}
+    if receipt.renditions and receipt.stage not in R2:
+        raise VerificationError("statement", f"a receipt of stage {receipt.stage} tells of renditions")
+    if not {rendition.sop_instance_uid for rendition in receipt.renditions} <= names:
+        raise VerificationError("statement", "a rendition is of no subject of the receipt")
     if receipt.deliveries and (receipt.stage not in R3 or receipt.previous not in receipt.deliveries):
         raise VerificationError("statement", "the listed deliveries do not fit what the receipt follows")
 
@@ -119,6 +126,26 @@ def _subject(item: object) -> Subject:
         transfer_syntax=_match(annotations, "transferSyntax", _UID),
         pixel_sha256=pixels,
     )
+
+
+def _renditions(predicate: dict[str, Any]) -> tuple[Subject, ...]:
+    """What the signer says went instead of a subject's own bytes: the same instance, without loss."""
+    delivery = predicate.get("delivery")
+    if not isinstance(delivery, dict) or "transcoded" not in delivery:
+        return ()
+    found: list[Subject] = []
+    for item in list_of(object_of(delivery, "transcoded", "delivery"), "instances", "transcoded"):
+        if not isinstance(item, dict):
+            raise VerificationError("statement", "a rendition is no object")
+        found.append(
+            Subject(
+                sop_instance_uid=_match(item, "sopInstanceUID", _UID),
+                sha256=_match(item, "sha256", _HEX),
+                transfer_syntax=_match(item, "transferSyntax", _UID),
+                pixel_sha256="",
+            )
+        )
+    return tuple(found)
 
 
 def _deliveries(group: dict[str, Any]) -> tuple[str, ...]:

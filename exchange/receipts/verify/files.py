@@ -75,7 +75,7 @@ def compare_files(
     if not receipt.subjects:
         return [VerificationError("no-subjects", "the receipt covers no instance, so no file can match it")]
     match = _Match(receipt)
-    by_digest = {subject.sha256: subject for subject in receipt.subjects}
+    by_digest = {subject.sha256: subject for subject in (*receipt.subjects, *receipt.renditions)}
     rest: list[ScannedFile] = []
     for file in files:
         if file.digest is None:

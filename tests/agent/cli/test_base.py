@@ -171,6 +171,29 @@ def test_plan_of_a_study_tells_actions_and_no_values(site_file: Path) -> None:
     assert {path: path.stat().st_mtime_ns for path in site_file.parent.rglob("*")} == before
 
 
+def test_plan_of_an_inbound_route_tells_what_the_quarantine_changes(site_file: Path) -> None:
+    site = site_file.read_text()
+    site_file.write_text(
+        site[: site.index("routes:")]
+        + "routes:\n  - {name: from-partner, direction: inbound, match: {calling_ae: PARTNER},"
+        + " deidentify: none, reason: clinical return, deliver: [outgoing]}\n"
+    )
+    file = str(get_testdata_file("CT_small.dcm"))
+    answer = call("plan", "-c", site_file, "--study", file, "--json")
+    (route,) = (PlanAnswer.model_validate_json(answer.stdout).studies or ())[0].routes
+    assert (route.identity, route.held) == ("quarantined", {})
+    actions = {element.keyword: element.action for element in route.elements}
+    assert actions == {
+        "PatientID": "replaced",
+        "IssuerOfPatientID": "added",
+        "OtherPatientIDsSequence": "removed",
+        "StudyID": "emptied",  # it repeats the PatientID
+        "OriginalAttributesSequence": "added",
+    }
+    assert "1CT1" not in answer.stdout
+    assert "quarantined" in call("plan", "-c", site_file, "--study", file).stdout
+
+
 def test_plan_tells_unrouted_and_refused(site_file: Path, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "note.txt").write_text("no DICOM")

@@ -1,18 +1,20 @@
 """Arrivals join exchanges; none is lost, none counts twice."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from agent.custody.arrivals import conflicts, members, record_arrivals, unindexed
-from agent.custody.closing import deletable, mark_deleted, retire
+from agent.custody.arrivals import instance_keys, keep_keys, members, record_arrivals, unindexed
+from agent.custody.closing import deletable, erase_key, retire
+from agent.custody.conflicts import conflicts
 from agent.custody.database import Database
 from agent.custody.listings import counts, exchange, list_exchanges
-from agent.custody.records import IndexedArrival, Settlement
-from agent.custody.settling import due_to_settle, next_settle_at, route_again, settle
+from agent.custody.records import IndexedArrival, InstanceKey, Settlement
+from agent.custody.settling import open_exchanges, route_again, settle
 from exchange.domain.errors import CustodyError
 from exchange.domain.exchange import DecisionKind, ExchangeState
 from tests.agent.custody.world import START, World, arrival, decision, digest, route
@@ -90,22 +92,13 @@ def test_a_late_instance_may_conflict_with_what_has_left(world: World) -> None:
     assert len(conflicts(world.database, late)) == 1
 
 
-def test_the_quiet_timer_counts_from_the_last_arrival(world: World) -> None:
+def test_an_open_exchange_knows_when_the_last_instance_came_and_settles_once(world: World) -> None:
     one = world.arrive("a")  # at 0 s
     world.arrive("b")  # at 1 s
-    last = START + timedelta(seconds=1)
-
-    def due(seconds: float) -> list[str]:
-        at = last + timedelta(seconds=seconds)
-        found = due_to_settle(world.database, at, lambda _: timedelta(seconds=20))
-        return [each.exchange_id for each in found]
-
-    assert due(19.999) == []
-    assert due(20) == [one]
-    assert next_settle_at(world.database, lambda _: timedelta(seconds=20)) == last + timedelta(seconds=20)
+    (found,) = open_exchanges(world.database)
+    assert (found.exchange_id, found.last_arrival_at) == (one, START + timedelta(seconds=1))
     world.settle(one)
-    assert due(1000) == []
-    assert next_settle_at(world.database, lambda _: timedelta(0)) is None
+    assert open_exchanges(world.database) == ()
 
 
 def test_settling_puts_it_on_its_route_and_opens_one_per_also(world: World) -> None:
@@ -192,7 +185,8 @@ def test_deleted_bytes_that_come_again_are_back(world: World) -> None:
     assert deletable(world.database) == ()
     retire(world.database, done)
     assert deletable(world.database) == (digest("a"),)
-    mark_deleted(world.database, deletable(world.database), world.now())
+    assert erase_key(world.database, digest("a"), (), world.now())
+    assert deletable(world.database) == ()
     assert counts(world.database).instances == 0
     again = world.arrive("a")
     assert counts(world.database).instances == 1
@@ -204,6 +198,55 @@ def test_bytes_that_another_exchange_needs_are_not_deletable(world: World) -> No
     world.arrive("a", called_ae="REGISTRY")
     retire(world.database, done)
     assert deletable(world.database) == ()
+    assert not erase_key(world.database, digest("a"), (), world.now())
+
+
+def keyed(name: str, wrapped_key: bytes) -> IndexedArrival:
+    """An arrival that brings the key of a spool file."""
+    one = arrival(name)
+    return replace(one, instance=replace(one.instance, wrapped_key=wrapped_key))
+
+
+def key_of(world: World, name: str) -> InstanceKey:
+    return instance_keys(world.database, [digest(name)])[digest(name)]
+
+
+def test_a_row_holds_the_key_of_the_file_that_lies_there_now(world: World) -> None:
+    one = keyed("a", b"first")
+    record_arrivals(world.database, [one], world.now())
+    assert key_of(world, "a") == InstanceKey(b"first", None)
+    world.arrive("a")  # a duplicate that brings no key
+    assert key_of(world, "a").wrapped_key == b"first"
+    record_arrivals(world.database, [one], world.now())
+    record_arrivals(world.database, [keyed("a", b"second")], world.now())
+    assert key_of(world, "a").wrapped_key == b"second"
+    assert "second" not in repr(key_of(world, "a"))
+    assert instance_keys(world.database, [digest("unknown")]) == {}
+
+
+def test_a_key_is_kept_for_a_row_that_has_none(world: World) -> None:
+    world.arrive("a")
+    keep_keys(world.database, [keyed("a", b"sealed later").instance])
+    keep_keys(world.database, [keyed("a", b"not this one").instance])
+    assert key_of(world, "a").wrapped_key == b"sealed later"
+
+
+def test_erasing_takes_the_key_unless_an_arrival_is_not_indexed(world: World) -> None:
+    done = world.closed("a")
+    came = keyed("a", b"key")
+    record_arrivals(world.database, [came], world.now())
+    (follow_up,) = (one for one in list_exchanges(world.database) if one.exchange_id != done)
+    retire(world.database, done)
+    assert not erase_key(world.database, digest("a"), (), world.now())
+    assert follow_up.follows == done
+    other = world.closed("b")
+    keep_keys(world.database, [keyed("b", b"key").instance])
+    retire(world.database, other)
+    assert not erase_key(world.database, digest("b"), ("not indexed yet",), world.now())
+    assert key_of(world, "b").wrapped_key == b"key"
+    assert erase_key(world.database, digest("b"), (), world.now())
+    assert key_of(world, "b").wrapped_key is None
+    assert key_of(world, "b").deleted_at is not None
 
 
 @given(

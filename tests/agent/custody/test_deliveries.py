@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from agent.custody import closing, deliveries, holds, listings, receipts
+from agent.custody import closing, deliveries, holds, listings, queueing, receipts, settling
 from agent.custody.database import Database
 from agent.custody.receipts import Edition
 from agent.custody.records import Attempt, DeliveryRecord, OwedReceipt
@@ -56,10 +56,13 @@ def test_nothing_unproved_leaves_outbound_unless_released(world: World) -> None:
     assert leave(world, world.begin(attempt.exchange_id)) == 1
 
 
-def test_inbound_needs_no_proof(world: World) -> None:
+def test_inbound_nothing_reaches_the_pacs_whose_identity_was_not_shown_whoever_says_so(world: World) -> None:
     attempt = ready(world, proved=False, direction=Direction.INBOUND)
-    world.receipt(attempt.exchange_id, "accepted")
-    assert leave(world, attempt) == 1
+    world.receipt(attempt.exchange_id, "quarantined")
+    held = world.hold(attempt.exchange_id, "proof-text", attempt.token)
+    holds.decide(world.database, held, decision(DecisionKind.RELEASE), world.now())
+    with pytest.raises(CustodyError, match="neither proved nor released"):
+        leave(world, world.begin(attempt.exchange_id))
 
 
 def test_opening_is_idempotent_and_needs_frozen_bytes(world: World) -> None:
@@ -275,15 +278,13 @@ def test_start_up_finds_all_that_is_under_way(world: World) -> None:
     world.hold(held)
     one, _ = world.delivering("d", to=("one", "two"))
     active = world.claim(one)
-    found = listings.unfinished(world.database)
-    assert {each.exchange_id: each.state.value for each in found.exchanges} == {
-        opened: "open",
-        settled: "settled",
-        processing.exchange_id: "processing",
-        one.exchange_id: "delivering",
-    }
-    states = {each.destination: (each.state.value, each.attempts) for each in found.deliveries}
-    assert states == {"one": ("active", 1), "two": ("pending", 0)}
+    found = queueing.running(world.database)
+    assert found.exchanges == ((processing.exchange_id, 1),)
+    assert found.deliveries == ((one.delivery_id, 1),)
+    (queued,) = queueing.queued_exchanges(world.database, "second-opinion", 10)
+    assert (queued.exchange_id, queued.attempt) == (settled, 1)
+    assert queueing.waiting_lanes(world.database) == (("two", "second-opinion"),)
+    assert [each.exchange_id for each in settling.open_exchanges(world.database)] == [opened]
     again = deliveries.claim_delivery(world.database, one.delivery_id, 1)
     assert again == active, "the workflow of an active delivery goes on with its own token"
 
@@ -300,7 +301,6 @@ def test_listings_and_counts(world: World) -> None:
     assert [one.exchange_id for one in listings.list_exchanges(world.database, {ExchangeState.CLOSED})] == [
         done
     ]
-    assert listings.list_exchanges(world.database, route="nowhere") == ()
     shown = listings.show_exchange(world.database, done)
     assert (len(shown.members), len(shown.attempts), len(shown.frozen), len(shown.effects)) == (2, 1, 2, 2)
     places = [(slot, edition) for slot in ("R1", "R2", "R3") for edition in ("partner", "site")]

@@ -28,8 +28,8 @@ def make_house(pool: Pool) -> Iterator[MakeHouse]:
     """Make a house; further lines of its route may be given."""
     with ExitStack() as stack:
 
-        def make(route: str = "") -> House:
-            house = House(stack.enter_context(short_folder()) / "site", stack, route)
+        def make(route: str = "", **more: str) -> House:
+            house = House(stack.enter_context(short_folder()) / "site", stack, route, **more)
             house.appliance.pool = pool
             return house
 

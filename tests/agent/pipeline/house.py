@@ -26,7 +26,7 @@ from agent.pipeline.settle import settle_due
 from exchange.domain.exchange import ExchangeState
 from exchange.domain.instance import SpooledInstance
 from exchange.keys.site import init_site_keys
-from exchange.spool import ArrivalContext
+from exchange.spool.records import ArrivalContext
 from tests.support.small_studies import EXPLICIT
 
 START = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -39,11 +39,12 @@ appliance: edge-01
 listen: {dicom: {ae_titles: [LOCKGATE], port: 11112}}
 peers:
   outgoing: {folder: {path: outgoing/}}
+  PEERS
 routes:
   - name: outgoing
     direction: outbound
     match: {called_ae: OUTGOING}
-    settle: {quiet_seconds: 5.0}
+    settle: SETTLE
     deidentify: {profile: headers, pseudonym_domain: outgoing}
     deliver: [outgoing]
     ROUTE
@@ -66,14 +67,23 @@ class DirectSteps:
 class House:
     """A site folder with its appliance and a clock that is set by hand."""
 
-    def __init__(self, folder: Path, stack: ExitStack, route: str = "") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        stack: ExitStack,
+        route: str = "",
+        *,
+        settle: str = "{quiet_seconds: 5.0}",
+        peers: str = "",
+    ) -> None:
         self.folder = folder
         self.now = START
         (folder / "outgoing").mkdir(parents=True)
         (folder / "profiles").mkdir()
         (folder / "profiles" / "headers.yaml").write_text(PROFILE)
         init_site_keys(folder / "keys", "general-hospital", "edge-01", START, folder / "trust")
-        (folder / "site.yaml").write_text(SITE.replace("ROUTE", route).rstrip(" "))
+        text = SITE.replace("ROUTE", route).replace("SETTLE", settle).replace("PEERS", peers)
+        (folder / "site.yaml").write_text(text)
         configuration = read_configuration(folder / "site.yaml")
         self.appliance: Appliance = build(configuration, stack, lambda: self.now).appliance
 
@@ -83,7 +93,7 @@ class House:
 
     def arrive(self, instances: Sequence[Dataset], called_ae: str = "OUTGOING") -> None:
         """Accept instances as the intake does, and index them."""
-        index(self.appliance, [self._spool(ds, called_ae) for ds in instances])
+        index(self.appliance, [self.spooled(ds, called_ae) for ds in instances])
 
     def settle(self) -> tuple[ExchangeRecord, ...]:
         """Let the quiet timer run out."""
@@ -120,7 +130,8 @@ class House:
         """What lies in the folder destination: file name to content."""
         return {path.name: path.read_bytes() for path in (self.folder / "outgoing").rglob("*.dcm")}
 
-    def _spool(self, ds: Dataset, called_ae: str) -> SpooledInstance:
+    def spooled(self, ds: Dataset, called_ae: str = "OUTGOING") -> SpooledInstance:
+        """Accept an instance as the intake does."""
         arrival = ArrivalContext(uuid4().hex, "dimse", called_ae, "PACS", "", "127.0.0.1")
         with self.appliance.spool.begin(
             str(ds.SOPClassUID), str(ds.SOPInstanceUID), EXPLICIT, arrival

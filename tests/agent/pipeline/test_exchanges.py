@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from agent.custody.attempts import frozen_of
+from agent.custody.deliveries import retry_now
 from agent.custody.listings import show_exchange
 from agent.custody.records import FrozenInstance
 from agent.pipeline.decide import Verdict, cancel_exchange, decide_hold
@@ -139,17 +140,29 @@ def test_the_latest_content_wins_where_the_route_says_so(make_house: MakeHouse) 
     assert len(house.delivered()) == 1
 
 
-def test_a_frozen_file_that_was_altered_is_never_sent(house: House) -> None:
-    house.arrive(make_study(1, 1))
+def test_a_frozen_file_that_was_altered_waits_for_a_person_and_holds_up_no_other(house: House) -> None:
+    house.arrive(make_study(1, 3))
     house.settle()
     house.process()
-    (path,) = (one for one in house.appliance.folders.frozen.rglob("*.dcm"))
-    data = bytearray(path.read_bytes())
-    data[-1] ^= 1
-    path.write_bytes(bytes(data))
-    with pytest.raises(Exception, match="bytes are not those that were proved"):
-        house.deliver()
-    assert house.delivered() == {}
+    victim = min(house.appliance.folders.frozen.rglob("*.dcm"))
+    kept = victim.read_bytes()
+    victim.write_bytes(kept[:-1] + bytes([kept[-1] ^ 1]))
+    assert house.deliver() == ["waiting"]
+    assert len(house.delivered()) == 2  # the others have left
+    exchange_id = house.exchanges()[0].exchange_id
+    (waiting,) = show_exchange(house.appliance.custody, exchange_id).deliveries
+    assert (waiting.state, waiting.last_error_code) == (DeliveryState.WAITING, "damaged")
+    house.wait(days=100)
+    assert house.deliver() == []  # and it is not tried again without end
+    # Retried without the file: the same answer, and nothing of it is sent.
+    assert retry_now(house.appliance.custody, exchange_id, house.now) == 1
+    assert house.deliver() == ["waiting"]
+    assert len(house.delivered()) == 2
+    victim.write_bytes(kept)
+    retry_now(house.appliance.custody, exchange_id, house.now)
+    assert house.deliver() == ["forwarded"]
+    assert len(house.delivered()) == 3
+    assert slots(house, exchange_id) == COMPLETE
 
 
 def test_cancelling_what_waits_for_its_destination_ends_it_with_a_refused_delivery(house: House) -> None:

@@ -1,16 +1,18 @@
 """Which routes a study takes."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.config.models import Route
+from agent.config.models import Route, Settle
 from agent.config.profiles import load_profile
 from agent.policy.facts import ConnectionFacts, ContentFacts, HeaderFacts
 from agent.policy.routes import RouteTable, route_table
+from agent.policy.settling import Terms
 
 CT = ContentFacts(frozenset({"CT"}), frozenset({"HEAD"}), frozenset({"CT Head w/o"}), frozenset({"Doe^Jo"}))
 
@@ -84,8 +86,26 @@ def test_candidates_do_not_ask_for_content() -> None:
     )
     connection = ConnectionFacts("A", "X")
     assert [one.name for one in routes.candidates(connection)] == ["r0"]
-    assert routes.quiet_seconds(connection) == 60
-    assert table({"match": {"called_ae": "B"}}).quiet_seconds(connection, 7.0) == 7.0
+    assert routes.settle_terms(connection).quiet == timedelta(seconds=60)
+
+
+def test_the_longest_terms_of_all_routes_that_are_possible_count() -> None:
+    routes = table(
+        {"match": {"modality": "US"}, "settle": {"quiet_seconds": 5, "query": "pacs"}, "also": ["r2"]},
+        {
+            "match": {"called_ae": "A"},
+            "settle": {"quiet_seconds": 7, "query": "pacs"},
+        },
+        {"match": {"called_ae": "C"}, "settle": {"quiet_seconds": 9, "query": "archive"}},
+    )
+    terms = routes.settle_terms(ConnectionFacts("A", "X"))
+    assert terms == Terms(timedelta(seconds=9), timedelta(seconds=900), ("pacs", "archive"))
+    assert routes.settle_terms(ConnectionFacts("C", "X")).queries == ("pacs", "archive")
+
+
+def test_what_no_route_takes_waits_as_long_as_a_route_that_says_nothing_of_it() -> None:
+    routes = table({"match": {"called_ae": "B"}, "settle": {"quiet_seconds": 1}})
+    assert routes.settle_terms(ConnectionFacts("A", "X")).quiet == timedelta(seconds=Settle().quiet_seconds)
 
 
 def test_an_effective_route_carries_its_profile() -> None:

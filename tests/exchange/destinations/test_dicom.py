@@ -10,7 +10,7 @@ from pydicom import dcmread  # noqa: TID251 - tests build their input
 from exchange.destinations.dicom import DicomDestination
 from exchange.dimse.peer import DicomPeer, Timeouts
 from exchange.dimse.tls import client_context
-from exchange.domain.delivery import InstanceOutcome, InstanceState, OutgoingInstance
+from exchange.domain.delivery import DAMAGED, InstanceOutcome, InstanceState, OutgoingInstance
 from exchange.domain.errors import PeerUnavailable
 from tests.support import dcmtk, orthanc
 from tests.support.certificates import make_certificates
@@ -128,7 +128,8 @@ def test_altered_bytes_never_arrive(tmp_path: Path) -> None:
     plain_file(study[2]).unlink()
     with ScriptedScp() as scp:
         report = destination(scp.port).send(study, lambda _: None)
-    assert [outcome.state for outcome in report.outcomes] == [SENT, REFUSED, PENDING]
+    assert [outcome.state for outcome in report.outcomes] == [SENT, PENDING, PENDING]
+    assert [outcome.status for outcome in report.outcomes] == ["0x0000", DAMAGED, DAMAGED]
     assert "proved" in report.outcomes[1].detail
     assert list(scp.received) == ["2.25.301"]
 

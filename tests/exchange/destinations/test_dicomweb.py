@@ -10,8 +10,8 @@ import pytest
 
 from exchange.destinations.dicomweb import DicomwebDestination, StowSettings
 from exchange.dimse.tls import client_context, server_context
-from exchange.domain.delivery import DeliveryReport, InstanceOutcome, InstanceState, OutgoingInstance
-from exchange.domain.errors import ConfigurationError, PeerRefused, PeerUnavailable
+from exchange.domain.delivery import DAMAGED, DeliveryReport, InstanceOutcome, InstanceState, OutgoingInstance
+from exchange.domain.errors import ConfigurationError, CustodyError, PeerRefused, PeerUnavailable
 from tests.support import orthanc
 from tests.support.certificates import make_certificates
 from tests.support.outgoing import STUDY, make_study, plain_file
@@ -111,6 +111,114 @@ def test_failures(failure: Failure, study: Sequence[OutgoingInstance]) -> None:
             }
 
 
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> Sequence[OutgoingInstance]:
+    return make_study(tmp_path_factory.mktemp("many"), 24)
+
+
+def lanes(url: str) -> DicomwebDestination:
+    """Four requests in flight, two instances in each."""
+    return DicomwebDestination(StowSettings(url, requests=4, batch_instances=2, idle_seconds=5))
+
+
+def test_several_requests_are_in_flight_and_outcomes_come_one_at_a_time(
+    many: Sequence[OutgoingInstance],
+) -> None:
+    changed = threading.Condition()
+    running, most = 0, 0
+
+    def meet(uids: Sequence[str]) -> Answer:
+        nonlocal running, most
+        with changed:
+            running += 1
+            most = max(most, running)
+            changed.notify_all()
+            if many[0].sop_instance_uid not in uids:  # the first goes alone
+                changed.wait_for(lambda: most >= 4, 0.5)
+            running -= 1
+        return accept_all(uids)
+
+    telling = threading.Lock()
+    told: list[InstanceOutcome] = []
+
+    def tell(outcome: InstanceOutcome) -> None:
+        assert telling.acquire(blocking=False), "two outcomes at once"
+        told.append(outcome)
+        telling.release()
+
+    with ScriptedStow(meet) as server:
+        report = lanes(server.url).send(many, tell)
+    assert most == 4
+    assert report.outcomes == tuple(told)
+    assert sorted(each.sop_instance_uid for each in told) == sorted(each.sop_instance_uid for each in many)
+    assert {each.state for each in told} == {SENT}
+
+
+def test_one_bad_instance_among_many_in_flight(many: Sequence[OutgoingInstance]) -> None:
+    with ScriptedStow(when_bad((400, "", b""))) as server:
+        report = lanes(server.url).send(many, lambda _: None)
+    states = {outcome.sop_instance_uid: outcome.state for outcome in report.outcomes}
+    assert states.pop(BAD) is REFUSED
+    assert len(states) == 23
+    assert set(states.values()) == {SENT}
+
+
+def test_a_peer_that_goes_away_ends_all_lanes(many: Sequence[OutgoingInstance]) -> None:
+    count = iter(range(100))
+
+    def script(uids: Sequence[str]) -> Answer | None:
+        return accept_all(uids) if next(count) < 4 else None
+
+    with ScriptedStow(script) as server:
+        report = lanes(server.url).send(many, lambda _: None)
+        assert len(server.requests) <= 8
+    assert "the connection failed" in report.error
+    assert report.reachable
+    assert {outcome.state for outcome in report.outcomes} == {SENT, UNKNOWN}
+
+
+def test_a_busy_peer_is_waited_for_within_the_attempt(many: Sequence[OutgoingInstance]) -> None:
+    count = iter(range(1000))
+
+    def script(uids: Sequence[str]) -> Answer:
+        return (503, "", b"") if next(count) in (3, 5) else accept_all(uids)
+
+    with ScriptedStow(script, headers={"Retry-After": "0"}) as server:
+        report = lanes(server.url).send(many, lambda _: None)
+    assert report.error == ""
+    assert {outcome.state for outcome in report.outcomes} == {SENT}
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_peer_that_asks_for_time_is_quoted(many: Sequence[OutgoingInstance], status: int) -> None:
+    with ScriptedStow(lambda _: (status, "", b""), headers={"Retry-After": "90"}) as server:
+        report = lanes(server.url).send(many, lambda _: None)
+        assert len(server.requests) == 1
+    assert report.retry_after_seconds == 90
+    assert {outcome.state for outcome in report.outcomes} == {PENDING}
+
+
+def test_what_custody_refuses_ends_the_attempt(many: Sequence[OutgoingInstance]) -> None:
+    def refuse(_: InstanceOutcome) -> None:
+        raise CustodyError("cannot write: this attempt is over")
+
+    with ScriptedStow() as server:
+        with pytest.raises(CustodyError, match="over"):
+            lanes(server.url).send(many, refuse)
+        assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("answer", [(415, "", b""), fail_one(202, 0xC122)], ids=["415", "C122"])
+def test_a_transfer_syntax_that_the_peer_lacks_is_told(answer: Answer | Script, tmp_path: Path) -> None:
+    (jpeg,) = make_study(tmp_path, 1, "JPEG2000.dcm")
+    odd = replace(jpeg, sop_instance_uid=BAD)
+    script = answer if callable(answer) else (lambda _: answer)
+    with ScriptedStow(lambda _: script([BAD])) as server:
+        (outcome,) = DicomwebDestination(settings(server.url)).send([odd], lambda _: None).outcomes
+    assert outcome.state is REFUSED
+    assert outcome.wanted_syntaxes == ("1.2.840.10008.1.2.1",)
+
+
 def test_silence_is_unknown(study: Sequence[OutgoingInstance]) -> None:
     ended = threading.Event()
 
@@ -145,7 +253,8 @@ def test_altered_bytes_never_arrive(tmp_path: Path) -> None:
     with ScriptedStow() as server:
         report = send(server.url, study)
         states = {outcome.sop_instance_uid: outcome.state for outcome in report.outcomes}
-        assert [states[each.sop_instance_uid] for each in study] == [SENT, REFUSED, PENDING, SENT]
+        assert [states[each.sop_instance_uid] for each in study] == [SENT, PENDING, PENDING, SENT]
+        assert [each.status for each in report.outcomes if each.state is PENDING] == [DAMAGED, DAMAGED]
         assert set(server.received) == {"2.25.301", "2.25.304"}
 
 

@@ -1,151 +1,25 @@
-"""The intake: Success means durable; whatever a caller does, the others are served."""
+"""The intake: Success means durable; every storage class and syntax is taken as it is."""
 
-import socket
 import ssl
 import struct
 import threading
-import time
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from pydicom.data import get_testdata_file
 from structlog.testing import capture_logs
 
-from exchange import spool as spool_module
 from exchange.dicomio.examine import examine
 from exchange.dicomio.filemeta import encode_uid
-from exchange.dimse import commands
-from exchange.dimse.association import Association, AssociationLost
-from exchange.dimse.negotiation import encode_request
-from exchange.dimse.peer import DicomPeer
-from exchange.dimse.tls import server_context
-from exchange.domain.errors import PeerRefused, PeerUnavailable
+from exchange.dimse.association import Association
 from exchange.domain.instance import SpooledInstance
-from exchange.intake.dicom import DicomIntake
-from exchange.intake.listener import DicomListener, IntakeLimits
-from exchange.spool import Spool
+from exchange.spool import store as store_module
 from tests.support import dcmtk
-from tests.support.certificates import Certificates, make_certificates
-from tests.support.ports import HOST
+from tests.support.certificates import Certificates
+from tests.support.intake_house import CT, DEADLINE, EXPLICIT, House, build, data_set, local, store, uids_only
 
-CT, EXPLICIT = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.1.2.1"
 PRIVATE_CLASS, PRIVATE_SYNTAX = "1.3.12.2.1107.5.9.1", "1.3.46.670589.33.1.4.1"
-DEADLINE = 20.0  # seconds: generous, nothing waits this long when it works
 needs_dcmtk = pytest.mark.skipif(not dcmtk.available(), reason="DCMTK is not installed (apt install dcmtk)")
-
-
-@dataclass
-class Told:
-    """Collects arrivals and lets a test wait for them."""
-
-    arrivals: list[SpooledInstance] = field(default_factory=list)
-    changed: threading.Condition = field(default_factory=threading.Condition)
-
-    def __call__(self, instance: SpooledInstance) -> None:
-        with self.changed:
-            self.arrivals.append(instance)
-            self.changed.notify_all()
-
-    def wait(self, count: int) -> list[SpooledInstance]:
-        with self.changed:
-            assert self.changed.wait_for(lambda: len(self.arrivals) >= count, DEADLINE)
-            return list(self.arrivals)
-
-
-@dataclass
-class House:
-    """A running intake with a plain and a TLS port."""
-
-    intake: DicomIntake
-    spool: Spool
-    told: Told
-    certificates: Certificates
-
-    @property
-    def port(self) -> int:
-        return self.intake.ports[0]
-
-    @property
-    def tls_port(self) -> int:
-        return self.intake.ports[1]
-
-    def peer(self, called_ae: str = "TELERAD") -> DicomPeer:
-        return DicomPeer(called_ae, HOST, self.port, calling_ae="PACS")
-
-    def spooled(self) -> list[SpooledInstance]:
-        return list(self.spool.index())
-
-    def names(self) -> list[str]:
-        return sorted(path.name for path in self.spool.root.rglob("*") if path.is_file())
-
-
-def identify(calling_ae: str, address: str, certificate_sha256: str) -> str:
-    assert address == HOST
-    return f"peer-{calling_ae.lower()}{'-tls' if certificate_sha256 else ''}"
-
-
-def build(tmp_path: Path, certificates: Certificates, limits: IntakeLimits) -> House:
-    titles = frozenset({"TELERAD", "REGISTRY"})
-    identity = certificates.server
-    tls = server_context(identity.cert, identity.key, certificates.ca)
-    spool, told = Spool(tmp_path / "spool"), Told()
-    intake = DicomIntake(
-        [DicomListener(HOST, 0, titles, None, limits), DicomListener(HOST, 0, titles, tls, limits)],
-        spool,
-        lambda: datetime.now(UTC),
-        identify,
-        told,
-    )
-    return House(intake, spool, told, certificates)
-
-
-@pytest.fixture(scope="session")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
-    return make_certificates(tmp_path_factory.mktemp("certificates"))
-
-
-@pytest.fixture
-def house(tmp_path: Path, certificates: Certificates) -> Iterator[House]:
-    limits = IntakeLimits(associations=8, artim_seconds=1.0, network_seconds=1.5)
-    house = build(tmp_path, certificates, limits)
-    house.intake.start()
-    yield house
-    house.intake.stop(5.0)
-    assert not [each.name for each in threading.enumerate() if each.name.startswith(("intake", "Acceptor"))]
-
-
-def local(name: str) -> Path:
-    return Path(str(get_testdata_file(name)))
-
-
-def data_set(name: str = "CT_small.dcm") -> tuple[str, bytes]:
-    """SOP Instance UID and data set bytes of a file."""
-    layout = examine(local(name))
-    return layout.sop_instance_uid, local(name).read_bytes()[layout.dataset_offset :]
-
-
-def uids_only(sop_class: str, instance: str) -> bytes:
-    parts = []
-    for element, uid in ((0x16, sop_class), (0x18, instance)):
-        value = encode_uid(uid)
-        parts.append(struct.pack("<HH2sH", 8, element, b"UI", len(value)) + value)
-    return b"".join(parts)
-
-
-def store(
-    house: House,
-    sop_class: str,
-    instance: str,
-    data: Iterable[bytes],
-    syntax: str = EXPLICIT,
-    called: str = "TELERAD",
-) -> int:
-    with Association.request(house.peer(called), [(sop_class, syntax)]) as association:
-        return association.store(association.contexts[sop_class, syntax], sop_class, instance, data)
 
 
 # With real clients
@@ -172,8 +46,11 @@ def test_dcmtk_sends_every_syntax(house: House) -> None:
     syntaxes = {each.transfer_syntax_uid for each in arrivals}
     assert {"1.2.840.10008.1.2.5", "1.2.840.10008.1.2.1.99"} <= syntaxes
     for each in arrivals:
-        house.spool.verify(each.identity)
-        assert examine(house.spool.path(each.identity)).sop_instance_uid == each.sop_instance_uid
+        house.spool.verify(each.identity, each.wrapped_key)
+        assert (
+            examine(house.spool.source(each.identity, each.wrapped_key)).sop_instance_uid
+            == each.sop_instance_uid
+        )
 
 
 @pytest.mark.interop
@@ -221,7 +98,7 @@ def test_the_same_bytes_to_two_titles(house: House) -> None:
     assert (first.arrival.called_ae, second.arrival.called_ae) == ("TELERAD", "REGISTRY")
     assert (first.identity, first.duplicate, second.duplicate) == (second.identity, False, True)
     assert house.spooled() == [first, second]
-    assert len([name for name in house.names() if name.endswith(".dcm")]) == 1
+    assert len([name for name in house.names() if name.endswith(".sealed")]) == 1
 
 
 @pytest.mark.parametrize("sop_class", [CT, PRIVATE_CLASS, "1.2.840.10008.5.1.4.1.1.999"])
@@ -281,7 +158,7 @@ def test_a_wire_uid_is_never_a_path(house: House, uid: str, tmp_path: Path) -> N
     assert store(house, CT, uid, [uids_only(CT, uid)]) == 0
     (arrival,) = house.told.wait(1)
     assert arrival.sop_instance_uid == uid
-    assert house.names() == [f"{arrival.identity}.dcm"]
+    assert house.names() == [f"{arrival.identity}.sealed"]
     assert [path.name for path in tmp_path.iterdir()] == ["spool"]
 
 
@@ -296,28 +173,28 @@ def test_no_space_is_out_of_resources_and_passes(house: House, monkeypatch: pyte
 
 
 def test_success_comes_after_the_folder_is_synced(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    """While the folder's fsync hangs there is no answer; what lies there then is found by an index."""
+    """While the folder's fsync hangs there is no answer."""
     reached, go_on = threading.Event(), threading.Event()
 
     def hanging(path: Path) -> None:
         reached.set()
         assert go_on.wait(DEADLINE)
 
-    monkeypatch.setattr(spool_module, "fsync_folder", hanging)
+    monkeypatch.setattr(store_module, "fsync_folder", hanging)
     uid, data = data_set()
     answers: list[int] = []
     sender = threading.Thread(target=lambda: answers.append(store(house, CT, uid, [data])))
     sender.start()
     assert reached.wait(DEADLINE)
     assert answers == []
-    assert [each.sop_instance_uid for each in Spool(house.spool.root).index()] == [uid]
     go_on.set()
     sender.join(DEADLINE)
     assert answers == [0]
+    assert [each.sop_instance_uid for each in house.spooled()] == [uid]
 
 
 def test_a_slow_listener_of_arrivals_delays_nobody(tmp_path: Path, certificates: Certificates) -> None:
-    house = build(tmp_path, certificates, IntakeLimits())
+    house = build(tmp_path, certificates)
     stuck = threading.Event()
 
     def slow(instance: SpooledInstance) -> None:
@@ -332,169 +209,3 @@ def test_a_slow_listener_of_arrivals_delays_nobody(tmp_path: Path, certificates:
     with capture_logs() as logs:
         house.intake.stop(5.0)
     assert [entry["error"] for entry in logs] == ["RuntimeError"] * 3
-
-
-# Misbehaving callers, on raw sockets
-
-
-def connect(house: House, *, associate: bool = True) -> socket.socket:
-    raw = socket.create_connection((HOST, house.port), timeout=DEADLINE)
-    if associate:
-        raw.sendall(encode_request(house.peer(), [(CT, EXPLICIT)]))
-        assert raw.recv(1) == b"\x02"
-        raw.recv(65536)
-    return raw
-
-
-def pdata(control: int, fragment: bytes, context_id: int = 1) -> bytes:
-    item = struct.pack(">LBB", len(fragment) + 2, context_id, control) + fragment
-    return struct.pack(">BxL", 4, len(item)) + item
-
-
-def read_to_end(raw: socket.socket) -> bytes:
-    received = b""
-    try:
-        while piece := raw.recv(65536):
-            received += piece
-    except ConnectionError:
-        pass
-    return received
-
-
-COMMAND = commands.c_store_rq(1, CT, "1.2.3.4")
-SCRIPTS = {
-    "nothing at all": (False, b""),
-    "half an A-ASSOCIATE": (False, encode_request(DicomPeer("TELERAD", HOST, 1), [(CT, EXPLICIT)])[:90]),
-    "an HTTP request": (False, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"),
-    "random bytes": (False, bytes(range(256)) * 8),
-    "a giant PDU length": (True, struct.pack(">BxL", 4, 0xFFFFFFFF) + b"x" * 1000),
-    "half a PDU": (True, pdata(3, COMMAND)[:40]),
-    "a command that is no command": (True, pdata(3, b"\xff" * 64)),
-    "a data set without a command": (True, pdata(2, b"data")),
-    "an endless command": (True, b"".join(pdata(1, bytes(16_000)) for _ in range(8))),
-    "an unknown context": (True, pdata(3, COMMAND, 77) + pdata(2, b"data", 77)),
-    "an empty fragment": (True, struct.pack(">BxLL", 4, 4, 0)),
-    "a store that stops in the middle": (True, pdata(3, COMMAND) + pdata(0, b"half of it")),
-    "a query where only stores are": (
-        True,
-        pdata(
-            3, COMMAND.replace(struct.pack("<HHLH", 0, 0x100, 2, 1), struct.pack("<HHLH", 0, 0x100, 2, 0x20))
-        )
-        + pdata(0, b"an identifier"),
-    ),
-}
-
-
-@pytest.mark.parametrize(
-    ("name", "ending"),
-    [
-        *((name, "silence") for name in SCRIPTS),
-        *(
-            (name, ending)
-            for name in SCRIPTS
-            if "half" in name or "middle" in name
-            for ending in ("close", "reset")
-        ),
-    ],
-)
-def test_misbehaving_callers_are_ended_and_leave_nothing(house: House, name: str, ending: str) -> None:
-    associate, script = SCRIPTS[name]
-    with capture_logs(), connect(house, associate=associate) as raw:
-        raw.sendall(script)
-        if ending == "reset":
-            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        elif ending == "silence":
-            read_to_end(raw)  # the intake must end it, by its own timers
-        raw.close()
-        assert store(house, CT, "1.2.3.4", [uids_only(CT, "1.2.3.4")]) == 0
-        wait_for_one_file(house)
-
-
-def wait_for_one_file(house: House) -> None:
-    """Only the good store is left, once the bad association's thread is through."""
-    end = time.monotonic() + DEADLINE
-    while [name[64:] for name in house.names()] != [".dcm"]:
-        assert time.monotonic() < end, house.names()
-        time.sleep(0.02)
-
-
-def test_a_silent_tls_caller_does_not_block_the_port(house: House) -> None:
-    with socket.create_connection((HOST, house.tls_port), timeout=DEADLINE) as silent:
-        silent.sendall(b"\x16")
-        if dcmtk.available():
-            known = house.certificates.client
-            answer = dcmtk.echoscu(
-                house.tls_port, called_ae="TELERAD", ca=house.certificates.ca, identity=known
-            )
-            assert answer.returncode == 0
-
-
-def test_too_many_associations_are_refused_for_now(house: House) -> None:
-    opened = [connect(house) for _ in range(8)]
-    with pytest.raises(PeerUnavailable) as caught:
-        store(house, CT, "1.2.3.4", [uids_only(CT, "1.2.3.4")])
-    assert not isinstance(caught.value, PeerRefused)
-    for raw in opened:
-        raw.close()
-
-
-# Stopping
-
-
-def test_stop_lets_a_running_store_end(house: House) -> None:
-    uid, data = data_set()
-    half, stopping, answers = threading.Event(), threading.Event(), list[int]()
-
-    def slowly() -> Iterator[bytes]:
-        yield data[:20_000]
-        half.set()
-        assert stopping.wait(DEADLINE)
-        yield data[20_000:]
-
-    sender = threading.Thread(target=lambda: answers.append(store(house, CT, uid, slowly())))
-    sender.start()
-    assert half.wait(DEADLINE)
-    stopper = threading.Thread(target=house.intake.stop, args=(DEADLINE,))
-    stopper.start()
-    end = time.monotonic() + DEADLINE
-    while True:  # until the port refuses
-        try:
-            socket.create_connection((HOST, house.port), timeout=1).close()
-        except OSError:
-            break
-        assert time.monotonic() < end
-    stopping.set()
-    sender.join(DEADLINE)
-    stopper.join(DEADLINE)
-    assert answers == [0]
-    assert [each.sop_instance_uid for each in house.spooled()] == [uid]
-
-
-def test_stop_cuts_off_after_the_grace(house: House) -> None:
-    with connect(house) as raw, capture_logs() as logs:
-        raw.sendall(pdata(3, COMMAND) + pdata(0, b"half of it"))
-        end = time.monotonic() + DEADLINE
-        while not house.names():  # the fragment has arrived
-            assert time.monotonic() < end
-            time.sleep(0.01)
-        house.intake.stop(0.2)
-        assert "intake.cut_off" in [entry["event"] for entry in logs]
-        assert read_to_end(raw)[:1] in (b"\x07", b"")
-    assert house.names() == []
-
-
-def test_a_taken_port_is_told_and_leaves_nothing_open(house: House, tmp_path: Path) -> None:
-    listeners = [DicomListener(HOST, 0, frozenset({"A"})), DicomListener(HOST, house.port, frozenset({"A"}))]
-    with socket.socket() as taken:
-        taken.bind((HOST, 0))
-        taken.listen()
-        listeners[1] = DicomListener(HOST, taken.getsockname()[1], frozenset({"A"}))
-        intake = DicomIntake(listeners, house.spool, lambda: datetime.now(UTC), identify, house.told)
-        with pytest.raises(OSError, match="in use"):
-            intake.start()
-        intake.stop(1.0)
-
-
-def test_a_lost_association_says_so(house: House) -> None:
-    with pytest.raises(AssociationLost), Association.request(house.peer(), [(CT, EXPLICIT)]) as association:
-        association.store(77, CT, "1.2.3.4", [b"x"])

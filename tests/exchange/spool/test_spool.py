@@ -1,15 +1,13 @@
 """The spool: accepted means durable, and found again."""
 
 import errno
-import json
 import os
 import subprocess
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -21,69 +19,65 @@ from pydicom.data import get_testdata_file
 from structlog.testing import capture_logs
 
 from exchange.dicomio.examine import examine
+from exchange.dicomio.glance import glance
 from exchange.dicomio.header import read_header
 from exchange.domain.errors import SpoolError, SpoolFullError
-from exchange.domain.instance import SpooledInstance, identity_hash
-from exchange.spool import CREATOR_UID, ArrivalContext, Spool, SpoolWriter
-
-CLASS, SYNTAX, UID = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.1.2.1", "1.2.3.4"
-NOW = datetime(2026, 1, 31, 23, 59, 59, 123456, UTC)
-
-
-def context(called_ae: str = "TELERAD", **changes: str) -> ArrivalContext:
-    base = ArrivalContext(uuid4().hex, "dimse", called_ae, "PACS", "pacs", "10.0.0.1", "ab" * 32)
-    return replace(base, **changes)
-
-
-def put(
-    spool: Spool, data: bytes = b"data", called_ae: str = "TELERAD", at: datetime = NOW, uid: str = UID
-) -> SpooledInstance:
-    with spool.begin(CLASS, uid, SYNTAX, context(called_ae)) as writer:
-        writer.write(data)
-        return writer.commit(at)
-
-
-def pour(writer: SpoolWriter, mebibytes: int) -> SpooledInstance:
-    for _ in range(mebibytes):
-        writer.write(bytes(1024 * 1024))
-    return writer.commit(NOW)
-
-
-def files(root: Path) -> list[str]:
-    return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
+from exchange.domain.instance import identity_hash
+from exchange.spool.envelope import PREFIX_BYTES
+from exchange.spool.store import Spool
+from tests.exchange.spool.house import (
+    CLASS,
+    KEK,
+    NOW,
+    SYNTAX,
+    UID,
+    context,
+    dataset,
+    files,
+    pour,
+    put,
+    reopened,
+)
 
 
 @pytest.fixture
 def spool(tmp_path: Path) -> Spool:
-    return Spool(tmp_path / "spool")
+    return Spool(tmp_path / "spool", kek=KEK)
 
 
-def test_a_spool_file_explains_itself(spool: Spool) -> None:
+def test_a_spool_file_gives_back_what_came(spool: Spool) -> None:
     source = Path(str(get_testdata_file("CT_small.dcm")))
     layout = examine(source)
     raw = source.read_bytes()[layout.dataset_offset :]
     with spool.begin(CLASS, layout.sop_instance_uid, SYNTAX, context()) as writer:
         for at in range(0, len(raw), 1000):
             writer.write(memoryview(raw)[at : at + 1000])
+        assert glance(writer.plain()) == glance(source)
         stored = writer.commit(NOW)
     path = spool.path(stored.identity)
-    assert path == spool.root / stored.identity[:2] / f"{stored.identity}.dcm"
+    assert path == spool.root / stored.identity[:2] / f"{stored.identity}.sealed"
     assert path.stat().st_mode & 0o077 == 0
-    again = examine(path)
-    assert path.read_bytes()[again.dataset_offset :] == raw
+    sealed = spool.source(stored.identity, stored.wrapped_key)
+    again = examine(sealed)
+    assert dataset(spool, stored) == raw
     assert again.dataset_length == stored.byte_count == len(raw)
-    assert read_header(path) == read_header(source)
+    assert read_header(sealed) == read_header(source)
     assert list(spool.index()) == [stored]
+    spool.verify(stored.identity, stored.wrapped_key)
     spool.verify(stored.identity)
 
 
-def test_the_record_is_json_in_private_information(spool: Spool) -> None:
-    stored = put(spool)
-    head = spool.path(stored.identity).read_bytes()
-    assert CREATOR_UID.encode() in head
-    record = json.loads(head[head.index(b"{") : head.rindex(b"}") + 1])
-    assert record["arrival"]["called_ae"] == "TELERAD"
-    assert record["arrival"]["received_at"].strip() == NOW.isoformat()
+def test_a_look_before_commit_sees_every_byte(spool: Spool) -> None:
+    data = os.urandom(700_000)
+    with spool.begin(CLASS, UID, SYNTAX, context()) as writer:
+        for size in (1, 300_000, 399_999):
+            writer.write(data[writer.byte_count : writer.byte_count + size])
+            with writer.plain().open_plain() as stream:  # type: ignore[union-attr]
+                assert stream.read().endswith(data[: writer.byte_count])
+        stored = writer.commit(NOW)
+        with pytest.raises(SpoolError):
+            writer.plain()
+    assert dataset(spool, stored) == data
 
 
 @given(
@@ -94,7 +88,7 @@ def test_the_record_is_json_in_private_information(spool: Spool) -> None:
 def test_identity_and_record_round_trip(
     data: bytes, cuts: list[int], uid: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    spool = Spool(tmp_path_factory.mktemp("spool"))
+    spool = Spool(tmp_path_factory.mktemp("spool"), kek=KEK)
     borders = [0, *sorted(min(cut, len(data)) for cut in cuts), len(data)]
     writer = spool.begin(CLASS, uid, SYNTAX, context())
     for begin, end in pairwise(borders):
@@ -105,14 +99,14 @@ def test_identity_and_record_round_trip(
     assert stored.identity == expected.hexdigest()
     assert stored.sop_instance_uid == uid
     assert list(spool.index()) == [stored]
-    assert spool.arrivals(stored.identity) == [stored]
+    assert spool.arrival_ids(stored.identity) == {stored.arrival.arrival_id}
     spool.verify(stored.identity)
 
 
 @pytest.mark.parametrize("uid", ["../../x", "/etc/passwd", "a/b", "..", "1.2\\3", "x" * 256])
 def test_no_wire_identifier_is_a_path(spool: Spool, uid: str) -> None:
     stored = put(spool, uid=uid)
-    assert files(spool.root.parent) == [f"spool/{stored.identity[:2]}/{stored.identity}.dcm"]
+    assert files(spool.root.parent) == [f"spool/{stored.identity[:2]}/{stored.identity}.sealed"]
     assert next(iter(spool.index())).sop_instance_uid == uid
 
 
@@ -121,9 +115,12 @@ def test_the_same_bytes_twice_are_one_file_and_two_arrivals(spool: Spool) -> Non
     second = put(spool, called_ae="REGISTRY", at=NOW + timedelta(seconds=1))
     assert (first.duplicate, second.duplicate) == (False, True)
     assert first.identity == second.identity
-    assert len([name for name in files(spool.root) if name.endswith(".dcm")]) == 1
+    assert len([name for name in files(spool.root) if name.endswith(".sealed")]) == 1
     assert list(spool.index()) == [first, second]
-    assert spool.arrivals(first.identity) == [first, second]
+    both = {first.arrival.arrival_id, second.arrival.arrival_id}
+    assert spool.arrival_ids(first.identity) == both
+    assert dataset(spool, first) == dataset(spool, second) == b"data"
+    assert list(reopened(spool).index()) == [first, second]
 
 
 def test_other_bytes_under_the_same_uid_are_both_kept(spool: Spool) -> None:
@@ -146,7 +143,7 @@ def test_concurrent_commits_of_the_same_bytes(spool: Spool) -> None:
 def test_what_was_not_committed_is_gone(spool: Spool) -> None:
     with spool.begin(CLASS, UID, SYNTAX, context()) as writer:
         writer.write(b"half")
-        assert writer.part.exists()
+        assert [Path(name).suffix for name in files(spool.root)] == [".part"]
     assert files(spool.root) == []
     with pytest.raises(SpoolError):
         writer.write(b"more")
@@ -172,8 +169,20 @@ def damage_empty(path: Path) -> None:
     os.truncate(path, 0)
 
 
-def damage_meta(path: Path) -> None:
-    path.write_bytes(path.read_bytes().replace(b"lockgate.arrival", b"xxxxxxxx.arrival"))
+def damage_prefix(path: Path) -> None:
+    path.write_bytes(b"X" + path.read_bytes()[1:])
+
+
+def damage_key(path: Path) -> None:
+    raw = bytearray(path.read_bytes())
+    raw[PREFIX_BYTES - 10] ^= 1  # of the wrapped data key
+    path.write_bytes(raw)
+
+
+def damage_header(path: Path) -> None:
+    raw = bytearray(path.read_bytes())
+    raw[PREFIX_BYTES + 20] ^= 1
+    path.write_bytes(raw)
 
 
 def damage_grow(path: Path) -> None:
@@ -184,7 +193,18 @@ def damage_foreign(path: Path) -> None:
     path.write_bytes(Path(str(get_testdata_file("CT_small.dcm"))).read_bytes())
 
 
-@pytest.mark.parametrize("damage", [damage_cut, damage_empty, damage_meta, damage_grow, damage_foreign])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        damage_cut,
+        damage_empty,
+        damage_prefix,
+        damage_key,
+        damage_header,
+        damage_grow,
+        damage_foreign,
+    ],
+)
 def test_a_damaged_file_goes_to_quarantine_and_stops_nobody(
     spool: Spool, damage: Callable[[Path], None]
 ) -> None:
@@ -217,8 +237,18 @@ def test_a_flipped_bit_is_found_by_verify(spool: Spool) -> None:
     stored = put(spool, b"pixels")
     path = spool.path(stored.identity)
     path.write_bytes(path.read_bytes()[:-1] + b"X")
-    with pytest.raises(SpoolError, match="not those that were accepted"):
+    with pytest.raises(SpoolError, match="not those that were sealed"):
         spool.verify(stored.identity)
+
+
+def test_bytes_that_come_again_replace_what_is_no_file_of_ours(spool: Spool) -> None:
+    stored = put(spool)
+    spool.path(stored.identity).write_bytes(b"overwritten by someone")
+    with capture_logs():
+        again = put(spool)
+    assert not again.duplicate
+    assert dataset(spool, again) == b"data"
+    assert spool.quarantined() == 1
 
 
 def test_delete(spool: Spool) -> None:
@@ -229,8 +259,7 @@ def test_delete(spool: Spool) -> None:
     assert files(spool.root) == []
     with pytest.raises(SpoolError):
         spool.verify(stored.identity)
-    with pytest.raises(SpoolError):
-        spool.arrivals(stored.identity)
+    assert spool.arrival_ids(stored.identity) == frozenset()
 
 
 @pytest.mark.parametrize("identity", ["", "../../x", "a" * 63, "A" * 64, "a" * 64 + "\n"])
@@ -252,7 +281,7 @@ def test_begin_refuses_foreign_ids_and_absurd_uids(spool: Spool) -> None:
 
 
 def test_the_reserve_is_kept(tmp_path: Path) -> None:
-    spool = Spool(tmp_path, min_free_bytes=1 << 62)
+    spool = Spool(tmp_path, min_free_bytes=1 << 62, kek=KEK)
     with pytest.raises(SpoolFullError):
         spool.begin(CLASS, UID, SYNTAX, context())
     assert files(tmp_path) == []
@@ -261,7 +290,7 @@ def test_the_reserve_is_kept(tmp_path: Path) -> None:
 def test_the_reserve_is_kept_while_a_large_instance_comes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    spool = Spool(tmp_path, min_free_bytes=1)
+    spool = Spool(tmp_path, min_free_bytes=1, kek=KEK)
     writer = spool.begin(CLASS, UID, SYNTAX, context())
     monkeypatch.setattr(spool, "_min_free_bytes", 1 << 62)
     with pytest.raises(SpoolFullError):
@@ -314,12 +343,13 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_really_full_disk(small_disk: Path) -> None:
-    spool = Spool(small_disk / "spool")
+    spool = Spool(small_disk / "spool", kek=KEK)
     kept = put(spool, b"small")
     with spool.begin(CLASS, UID, SYNTAX, context()) as writer, pytest.raises(SpoolFullError):
         pour(writer, 4)
     assert list(spool.index()) == [kept]
     assert put(spool, bytes(200_000)).byte_count == 200_000
+    spool.close()
 
 
 CHILD = """
@@ -327,14 +357,15 @@ CHILD = """
     from datetime import UTC, datetime
     from pathlib import Path
     from uuid import uuid4
-    from exchange import spool as module
-    spool = module.Spool(Path(sys.argv[1]))
+    from exchange.spool import store
+    from exchange.spool.records import ArrivalContext
+    spool = store.Spool(Path(sys.argv[1]), kek=bytes(range(32)))
     moment = sys.argv[2]
     if moment == "before the name":
         os.link = lambda *_: os.kill(os.getpid(), 9)
     if moment == "after the name":
-        module.fsync_folder = lambda _: os.kill(os.getpid(), 9)
-    context = module.ArrivalContext(uuid4().hex, "dimse", "A", "B", "", "127.0.0.1")
+        store.fsync_folder = lambda _: os.kill(os.getpid(), 9)
+    context = ArrivalContext(uuid4().hex, "dimse", "A", "B", "", "127.0.0.1")
     writer = spool.begin("1.2", "1.2.3", "1.2.840.10008.1.2.1", context)
     writer.write(b"accepted")
     writer.commit(datetime.now(UTC))
@@ -351,7 +382,7 @@ def test_kill_at_commit(tmp_path: Path, moment: str, found: int) -> None:
         [sys.executable, "-c", code, str(tmp_path), moment], cwd=Path(__file__).parents[3], check=False
     )
     assert child.returncode == -9
-    spool = Spool(tmp_path)
+    spool = Spool(tmp_path, kek=KEK)
     indexed = list(spool.index())
     assert len(indexed) == found
     for instance in indexed:

@@ -1,0 +1,62 @@
+"""What runs in worker processes for an inbound study: each instance under its quarantine identity."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from agent.pipeline.work import HeldInstance
+from agent.workers.child import WorkerContext
+from exchange.domain.errors import HeldError, InputError
+from exchange.domain.source import Source
+from exchange.spool.sealed import SealedSource, new_data_key, seal_file
+from redact.reconcile.quarantine import Quarantine
+from redact.reconcile.stage import ReconciledInstance, reconcile_instance
+
+RECONCILE = "agent.pipeline.reconcile_work:reconcile_files"
+
+
+@dataclass(frozen=True, slots=True)
+class ReconcileTask:
+    """A part of a study; `files` are (identity, source), written sealed to `folder/<identity>.sealed`."""
+
+    files: tuple[tuple[str, Source], ...]
+    folder: Path
+    quarantine: Quarantine
+    issuers: Mapping[str, str] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ReconcileResult:
+    """What became of a part of a study, in the order of its files; `keys` open the written ones."""
+
+    reconciled: tuple[tuple[str, ReconciledInstance], ...]
+    held: tuple[HeldInstance, ...]
+    keys: Mapping[str, bytes] = field(repr=False)
+
+
+def reconcile_files(task: ReconcileTask, context: WorkerContext) -> ReconcileResult:
+    """Write and check each file; one that is held does not stop the others."""
+    done, held, keys = [], [], {}
+    for identity, source in task.files:
+        keys[identity] = new_data_key()
+        store = partial(_store, sealed_file(task.folder, identity), keys[identity])
+        try:
+            done.append((identity, reconcile_instance(source, task.quarantine, task.issuers, store)))
+        except HeldError as error:
+            held.append(HeldInstance(identity, error.code, error.path, error.message))
+        except InputError as error:
+            held.append(HeldInstance(identity, error.code, "", error.message, failed=True))
+        context.progress(1)
+    return ReconcileResult(tuple(done), tuple(held), keys)
+
+
+def sealed_file(folder: Path, identity: str) -> Path:
+    """Where an instance is written."""
+    return folder / f"{identity}.sealed"
+
+
+def _store(target: Path, key: bytes, chunks: Iterator[bytes], sha256: str) -> Source:
+    """Under the inner name that `frozen_source` asks for."""
+    seal_file(target, chunks, key, sha256)
+    return SealedSource(target, key, sha256)

@@ -1,0 +1,1 @@
+"""What is asked of archives: C-FIND today."""
