@@ -1,7 +1,7 @@
 """Instances and arrivals, and the exchange that each arrival joins."""
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from hashlib import sha256
 
@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 from agent.custody import schema
 from agent.custody.database import Database
 from agent.custody.records import IndexedArrival, InstanceKey, Member
-from agent.custody.rows import columns, insert_new, record
+from agent.custody.rows import columns, record
 from exchange.domain.exchange import ExchangeState
 from exchange.domain.instance import Arrival, SpooledInstance
 
@@ -52,13 +52,13 @@ def record_arrivals(database: Database, items: Sequence[IndexedArrival], now: da
     """
 
     def work(connection: Connection) -> tuple[str, ...]:
-        touched: dict[str, None] = {}
-        fresh = set(_unknown(connection, [item.instance.arrival.arrival_id for item in items]))
-        for item in items:
-            if item.instance.arrival.arrival_id in fresh:
-                fresh.discard(item.instance.arrival.arrival_id)
-                touched[_record_one(connection, item, now)] = None
-        return tuple(touched)
+        unknown = set(_unknown(connection, [item.instance.arrival.arrival_id for item in items]))
+        fresh = {
+            item.instance.arrival.arrival_id: item
+            for item in items
+            if item.instance.arrival.arrival_id in unknown
+        }
+        return _record_all(connection, tuple(fresh.values()), now)
 
     return database.write(work)
 
@@ -133,53 +133,85 @@ def _unknown(connection: Connection, arrival_ids: Sequence[str]) -> tuple[str, .
     return tuple(one for one in arrival_ids if one not in known)
 
 
-def _record_one(connection: Connection, item: IndexedArrival, now: datetime) -> str:
-    spooled, arrival = item.instance, item.instance.arrival
-    _record_instance(connection, item, now)
-    group = exchange_group(item)
-    connection.execute(
-        sa.insert(schema.arrivals).values(
-            arrival_id=arrival.arrival_id,
-            identity=spooled.identity,
-            protocol=arrival.protocol,
-            called_ae=arrival.called_ae,
-            calling_ae=arrival.calling_ae,
-            peer=arrival.peer,
-            peer_address=arrival.peer_address,
-            peer_certificate_sha256=arrival.peer_certificate_sha256,
-            received_at=arrival.received_at,
-            exchange_group=group,
+def _record_all(connection: Connection, items: Sequence[IndexedArrival], now: datetime) -> tuple[str, ...]:
+    """A few statements for all of them: this runs beside the intake and shares its processor."""
+    _record_instances(connection, items, now)
+    groups: dict[str, list[IndexedArrival]] = {}
+    rows = []
+    for item in items:
+        arrival, group = item.instance.arrival, exchange_group(item)
+        groups.setdefault(group, []).append(item)
+        rows.append(
+            {
+                "arrival_id": arrival.arrival_id,
+                "identity": item.instance.identity,
+                "protocol": arrival.protocol,
+                "called_ae": arrival.called_ae,
+                "calling_ae": arrival.calling_ae,
+                "peer": arrival.peer,
+                "peer_address": arrival.peer_address,
+                "peer_certificate_sha256": arrival.peer_certificate_sha256,
+                "received_at": arrival.received_at,
+                "exchange_group": group,
+            }
         )
-    )
-    exchange_id = _open_exchange(connection, group) or _begin_exchange(connection, item, group, now)
-    joined = insert_new(
-        connection,
-        schema.members,
-        [{"exchange_id": exchange_id, "identity": spooled.identity, "arrival_id": arrival.arrival_id}],
-    )
-    _count(connection, exchange_id, joined, spooled.byte_count * joined, now)
+    if rows:
+        connection.execute(sa.insert(schema.arrivals), rows)
+    return tuple(_join(connection, group, members, now) for group, members in groups.items())
+
+
+def _join(connection: Connection, group: str, items: Sequence[IndexedArrival], now: datetime) -> str:
+    """Make these arrivals members of the group's open exchange; an instance is one only once."""
+    exchange_id = _open_exchange(connection, group) or _begin_exchange(connection, items[0], group, now)
+    coming: dict[str, IndexedArrival] = {}
+    for item in items:
+        coming.setdefault(item.instance.identity, item)
+    table = schema.members
+    there = _of(connection, coming, table.c.identity, table.c.exchange_id == exchange_id)
+    joined = [one for identity, one in coming.items() if identity not in there]
+    if joined:
+        rows = [
+            {
+                "exchange_id": exchange_id,
+                "identity": one.instance.identity,
+                "arrival_id": one.instance.arrival.arrival_id,
+            }
+            for one in joined
+        ]
+        connection.execute(sa.insert(table), rows)
+    _count(connection, exchange_id, len(joined), sum(one.instance.byte_count for one in joined), now)
     return exchange_id
 
 
-def _record_instance(connection: Connection, item: IndexedArrival, now: datetime) -> None:
-    spooled = item.instance
-    row = {
-        "identity": spooled.identity,
-        "sop_class_uid": spooled.sop_class_uid,
-        "sop_instance_uid": spooled.sop_instance_uid,
-        "transfer_syntax_uid": spooled.transfer_syntax_uid,
-        "byte_count": spooled.byte_count,
-        "study_instance_uid": item.study_instance_uid,
-        "series_instance_uid": item.series_instance_uid,
-        "modality": item.modality,
-        "patient_key": item.patient_key,
-        "indexed_at": now,
-        "unreadable_code": item.unreadable_code,
-        "wrapped_key": spooled.wrapped_key or None,
-    }
-    if insert_new(connection, schema.instances, [row]):
-        return
-    # The same bytes are back after retention had deleted them: they are in the spool again.
+def _record_instances(connection: Connection, items: Sequence[IndexedArrival], now: datetime) -> None:
+    table = schema.instances
+    known = _of(connection, {item.instance.identity for item in items}, table.c.identity, sa.true())
+    rows: dict[str, dict[str, object]] = {}
+    for item in items:
+        spooled = item.instance
+        if spooled.identity in known:
+            _take_back(connection, spooled, now)
+        elif spooled.identity not in rows:
+            rows[spooled.identity] = {
+                "identity": spooled.identity,
+                "sop_class_uid": spooled.sop_class_uid,
+                "sop_instance_uid": spooled.sop_instance_uid,
+                "transfer_syntax_uid": spooled.transfer_syntax_uid,
+                "byte_count": spooled.byte_count,
+                "study_instance_uid": item.study_instance_uid,
+                "series_instance_uid": item.series_instance_uid,
+                "modality": item.modality,
+                "patient_key": item.patient_key,
+                "indexed_at": now,
+                "unreadable_code": item.unreadable_code,
+                "wrapped_key": spooled.wrapped_key or None,
+            }
+    if rows:
+        connection.execute(sa.insert(table), list(rows.values()))
+
+
+def _take_back(connection: Connection, spooled: SpooledInstance, now: datetime) -> None:
+    """The same bytes came again, perhaps after retention had deleted them: they are in the spool."""
     table = schema.instances
     connection.execute(
         sa.update(table)
@@ -192,6 +224,21 @@ def _record_instance(connection: Connection, item: IndexedArrival, now: datetime
             .where(table.c.identity == spooled.identity)
             .values(wrapped_key=spooled.wrapped_key)
         )
+
+
+def _of(
+    connection: Connection,
+    identities: Collection[str],
+    column: "sa.Column[str]",
+    which: "sa.ColumnElement[bool]",
+) -> frozenset[str]:
+    """Those of these identities that are there."""
+    wanted = sorted(identities)
+    found: set[str] = set()
+    for start in range(0, len(wanted), _CHUNK):
+        query = sa.select(column).where(which, column.in_(wanted[start : start + _CHUNK]))
+        found.update(connection.execute(query).scalars())
+    return frozenset(found)
 
 
 def _open_exchange(connection: Connection, group: str) -> str | None:

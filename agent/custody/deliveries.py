@@ -84,15 +84,6 @@ def due_deliveries(database: Database, now: datetime) -> tuple[DeliveryRecord, .
     return database.read(lambda connection: delivery_rows(connection, due))
 
 
-def next_delivery_at(database: Database) -> datetime | None:
-    """When the next waiting delivery is due; None when none waits."""
-    table = schema.deliveries
-    query = sa.select(sa.func.min(table.c.next_attempt_at, type_=table.c.next_attempt_at.type)).where(
-        table.c.state == DeliveryState.WAITING
-    )
-    return database.read(lambda connection: connection.execute(query).scalar())
-
-
 def claim_delivery(database: Database, delivery_id: str, number: int) -> DeliveryClaim:
     """Take the right to send attempt `number`; a repetition of the same attempt gets the same token.
 

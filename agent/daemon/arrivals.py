@@ -15,7 +15,7 @@ from exchange.domain.instance import SpooledInstance
 
 log = structlog.get_logger()
 
-_GROUP = 64
+_GROUP = 256
 _WAIT_SECONDS = 0.2
 _AGAIN_SECONDS = 2.0
 

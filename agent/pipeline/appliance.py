@@ -8,6 +8,7 @@ from pathlib import Path
 from threading import Lock
 
 from agent.custody.database import Database
+from agent.pipeline.clockwatch import ClockWatch
 from agent.pipeline.configuration import Configuration
 from agent.pipeline.metrics import Metrics
 from agent.pipeline.progress import Progress
@@ -62,6 +63,7 @@ class Appliance:
         turns: Whose turn it is, by resource; the schedule's own.
         questions: To archives, about studies that are still arriving.
         senders: Who has an association open with us.
+        clockwatch: Notices that the clock was set; the schedule's own.
         attesting: Held while a receipt is issued: two deliveries of one exchange may end at the same moment.
     """
 
@@ -83,4 +85,5 @@ class Appliance:
     turns: defaultdict[str, Turns] = field(default_factory=lambda: defaultdict(Turns), repr=False)
     questions: Questions = field(default_factory=Questions, repr=False)
     senders: Senders = field(default_factory=Senders, repr=False)
+    clockwatch: ClockWatch = field(default_factory=ClockWatch, repr=False)
     attesting: Lock = field(default_factory=Lock, repr=False)

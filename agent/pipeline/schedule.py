@@ -36,6 +36,7 @@ from agent.engine.port import Engine
 from agent.pipeline.appliance import Appliance
 from agent.pipeline.attest import attest_delivery, attest_exchange
 from agent.pipeline.circuit import is_open, is_probing
+from agent.pipeline.clockwatch import watch_clock
 from agent.pipeline.commitments import ask_overdue, next_overdue
 from agent.pipeline.settle import next_to_settle, reroute, settle_due
 from exchange.domain.codes import ReasonCode
@@ -59,6 +60,7 @@ _TICK_SECONDS = 5.0
 
 def tick(appliance: Appliance, engine: Engine) -> datetime:
     """Settle what is quiet, hand over what may run; returns when to look again at the latest."""
+    watch_clock(appliance)
     settle_due(appliance)
     ask_overdue(appliance)
     for exchange in unrouted_settled(appliance.custody):

@@ -9,7 +9,7 @@ from pydicom.uid import UID
 
 from exchange.dicomio.digest import dataset_sha256
 from exchange.dicomio.examine import examine
-from exchange.dicomio.rewrap import rewrap
+from exchange.dicomio.filemeta import encode_file_meta
 from exchange.domain.delivery import OutgoingInstance
 
 STUDY = "2.25.100"
@@ -54,10 +54,10 @@ def freeze(ds: Dataset, path: Path, number: int, *, sop_class_uid: str = "") -> 
     ds.file_meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
     if sop_class_uid:
         ds.SOPClassUID = ds.file_meta.MediaStorageSOPClassUID = UID(sop_class_uid)
-    raw = path.with_suffix(".raw")
-    ds.save_as(raw)
-    rewrap(raw, path)  # the file meta that frozen files have
-    raw.unlink()
+    ds.save_as(path)
+    layout = examine(path)
+    meta = encode_file_meta(layout.sop_class_uid, layout.sop_instance_uid, layout.transfer_syntax_uid)
+    path.write_bytes(meta + path.read_bytes()[layout.dataset_offset :])  # the file meta that leaves
     return outgoing(path)
 
 

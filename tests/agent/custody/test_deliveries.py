@@ -145,11 +145,11 @@ def test_claims_are_compare_and_set(database: Database) -> None:
 def test_deliveries_become_due(world: World) -> None:
     one, two = world.delivering("a", to=("one", "two"))
     assert {each.destination for each in deliveries.due_deliveries(world.database, START)} == {"one", "two"}
-    assert deliveries.next_delivery_at(world.database) is None
+    assert queueing.next_due_after(world.database, START) is None
     deliveries.reschedule(world.database, world.claim(one), START + timedelta(hours=1), "peer-unavailable")
     world.claim(two)
     assert deliveries.due_deliveries(world.database, START) == ()
-    assert deliveries.next_delivery_at(world.database) == START + timedelta(hours=1)
+    assert queueing.next_due_after(world.database, START) == START + timedelta(hours=1)
     (due,) = deliveries.due_deliveries(world.database, START + timedelta(hours=1))
     assert (due.delivery_id, due.last_error_code) == (one.delivery_id, "peer-unavailable")
     assert deliveries.retry_now(world.database, one.exchange_id, START) == 1

@@ -10,9 +10,9 @@ from structlog.testing import capture_logs
 from exchange.dicomio.getters import uid
 from exchange.dicomio.header import read_header
 from exchange.domain.codes import ReasonCode
-from exchange.domain.errors import CustodyError, InputError, SpoolError, SpoolFullError
+from exchange.domain.errors import CustodyError, InputError, LockgateError, SpoolError, SpoolFullError
 from exchange.domain.instance import SpooledInstance
-from exchange.intake.acceptance import Acceptance, Accepted, Incoming, Refused, new_arrival_id, refusal
+from exchange.intake.acceptance import Acceptance, Accepted, Incoming, Refused, new_arrival_id
 from exchange.spool.records import ArrivalContext
 from exchange.spool.store import Spool
 from tests.support.intake_house import CT, EXPLICIT, data_set, local, uids_only
@@ -109,8 +109,11 @@ def test_what_is_not_accepted_is_gone_at_the_end_of_the_block(spool: Spool) -> N
         (InputError(ReasonCode.VIDEO, "cannot clean"), 0xC0FF),
     ],
 )
-def test_the_status_of_a_failure(error: Exception, status: int) -> None:
+def test_the_status_of_a_failure(error: LockgateError, status: int, spool: Spool) -> None:
+    told: list[str] = []
+    acceptance = Acceptance(spool, lambda: NOW, lambda _: None, on_refused=told.append)
     with capture_logs():
-        answer = refusal(error)  # type: ignore[arg-type]
+        answer = acceptance.refuse(error)
+    assert told == [f"0x{status:04X}"]
     assert answer.status == status
     assert 0 < len(answer.comment) <= 64
