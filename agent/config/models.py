@@ -126,7 +126,7 @@ class DicomPeer(Part):
         "auto", description="Storage commitment: where the peer offers it, always, or never."
     )
     commitment_minutes: Annotated[int, Strict(), Field(ge=1, le=10080)] = Field(
-        60, description="How long the peer may take to commit before it is asked again."
+        15, description="How long the peer may take to commit before it is asked again."
     )
     transcode: bool = Field(
         True, description="Send another lossless transfer syntax where the peer cannot take the original's."

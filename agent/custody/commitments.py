@@ -52,10 +52,12 @@ def begin_request(database: Database, claim: DeliveryClaim, transaction_uid: str
     database.write(work)
 
 
-def requests_taken(database: Database, delivery_id: str) -> int:
-    """How many requests reached the peer of a delivery so far."""
+def requests_taken(database: Database, delivery_id: str, *, unanswered: bool = False) -> int:
+    """How many requests reached the peer of a delivery so far; if so wanted, only those left unanswered."""
     table = schema.commitment_requests
     query = sa.select(sa.func.count()).where(table.c.delivery_id == delivery_id, table.c.taken == 1)
+    if unanswered:
+        query = query.where(table.c.answered_at.is_(None))
     return database.read(lambda connection: connection.execute(query).scalar_one())
 
 

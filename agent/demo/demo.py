@@ -13,7 +13,7 @@ from typing import Any
 
 from agent.demo.peers import DemoPeer, demo_peer, free_port
 from agent.demo.pictures import side_by_side
-from agent.demo.site import DOMAIN, VIRTUAL_AE, DemoSite
+from agent.demo.site import APPLIANCE_AE, DOMAIN, VIRTUAL_AE, DemoSite
 from agent.demo.study import PLANTED, DemoStudy, make_study
 from exchange.dicomio.getters import uid
 from exchange.dicomio.header import read_header
@@ -82,6 +82,7 @@ class Demo:
                 list(threads.map(stack.enter_context, (pacs, partner, site)))
             self._tell("peers", f"PACS and partner: {pacs.kind}, on loopback")
             self._tell("appliance", "started: SQLite, folder spool, keys of its own")
+            partner.know(APPLIANCE_AE, site.port)
             self._tell("came in", _incoming(study))
             pacs.send(study.files, VIRTUAL_AE, site.port)
             self._tell("PACS", f"sent to {VIRTUAL_AE}; Success means durable")

@@ -36,6 +36,9 @@ class DemoPeer(Protocol):
     def stop(self) -> None:
         """Stop it; harmless when it is stopped."""
 
+    def know(self, ae_title: str, port: int) -> None:
+        """Where the appliance listens: a storage commitment is reported to it there."""
+
     def send(self, files: Sequence[Path], called_ae: str, port: int) -> None:
         """C-STORE these files to a virtual AE of the appliance."""
 
@@ -126,11 +129,15 @@ class OrthancPeer:
             "OverwriteInstances": False,
         }
 
+    def know(self, ae_title: str, port: int) -> None:
+        """Make the appliance one of its modalities."""
+        modality = {"AET": ae_title, "Host": "127.0.0.1", "Port": port}
+        httpx.put(f"{self._url}/modalities/{ae_title}", json=modality, timeout=60).raise_for_status()
+
     def send(self, files: Sequence[Path], called_ae: str, port: int) -> None:
         """Upload the files to it, then let it C-STORE them."""
-        modality = {"AET": called_ae, "Host": "127.0.0.1", "Port": port}
+        self.know(called_ae, port)
         with httpx.Client(base_url=self._url, timeout=60) as client:
-            client.put(f"/modalities/{called_ae}", json=modality).raise_for_status()
             uploads = [
                 client.post("/instances", content=file.read_bytes()).raise_for_status() for file in files
             ]
@@ -178,6 +185,9 @@ class StandInPeer:
         name = f"{len(list(self._folder.iterdir())):04d}.dcm"
         (self._folder / name).write_bytes(event.encoded_dataset())
         return 0x0000
+
+    def know(self, ae_title: str, port: int) -> None:
+        """Nothing to do: it offers no storage commitment."""
 
     def send(self, files: Sequence[Path], called_ae: str, port: int) -> None:
         """C-STORE the files over one association."""

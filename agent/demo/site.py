@@ -14,6 +14,7 @@ from exchange.domain.errors import LockgateError
 from exchange.keys.site import init_site_keys
 
 VIRTUAL_AE = "TO_PARTNER"
+APPLIANCE_AE = "LOCKGATE"
 DOMAIN = "partner"
 _START_SECONDS = 60.0
 
@@ -21,7 +22,7 @@ _SITE = """\
 site: general-hospital
 appliance: demo-01
 listen:
-  dicom: {{ae_titles: [LOCKGATE], host: 127.0.0.1, port: {port}}}
+  dicom: {{ae_titles: [{appliance_ae}], host: 127.0.0.1, port: {port}}}
 peers:
   partner: {{dicom: {{ae_title: {ae_title}, host: 127.0.0.1, port: {partner_port}}}}}
   outgoing: {{folder: {{path: outgoing/}}}}
@@ -70,7 +71,12 @@ class DemoSite:
         init_site_keys(self.folder / "keys", "general-hospital", "demo-01", now, self.trust)
         ae_title, partner_port = self._partner
         text = _SITE.format(
-            port=self.port, ae_title=ae_title, partner_port=partner_port, virtual_ae=VIRTUAL_AE, domain=DOMAIN
+            port=self.port,
+            ae_title=ae_title,
+            partner_port=partner_port,
+            virtual_ae=VIRTUAL_AE,
+            appliance_ae=APPLIANCE_AE,
+            domain=DOMAIN,
         )
         (self.folder / "site.yaml").write_text(text)
 

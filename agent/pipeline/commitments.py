@@ -31,7 +31,10 @@ from exchange.domain.notices import CommitmentReport
 log = structlog.get_logger()
 
 MOST_REQUESTS = 5
-"""Requests that a peer may leave unanswered before `auto` gives up; failures after as many are final."""
+"""After as many requests what a peer still fails to commit to is refused for good."""
+
+MOST_UNANSWERED = 2
+"""Requests that a peer may take and leave unanswered before `auto` gives up."""
 
 NOT_OFFERED = "commitment-not-offered"
 _LONGEST_DOUBLING = timedelta(days=1)
@@ -53,8 +56,8 @@ def conclude_sent(appliance: Appliance, claim: DeliveryClaim, offered: bool | No
         return forwarded(appliance, claim, "not requested")
     if offered is False:
         return _not_offered(appliance, claim, mode)
-    asked = requests_taken(appliance.custody, claim.delivery_id)
-    if mode == "auto" and asked >= MOST_REQUESTS:
+    asked = requests_taken(appliance.custody, claim.delivery_id, unanswered=True)
+    if mode == "auto" and asked >= MOST_UNANSWERED:
         return forwarded(appliance, claim, "not answered")
     answer = _ask(appliance, claim)
     if answer is CommitmentAnswer.NOT_OFFERED:

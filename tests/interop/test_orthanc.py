@@ -73,6 +73,8 @@ def town(folder: Path) -> Iterator[Town]:
             limits={"workers": 2},
         )
         with box:
+            # where the partner reports its storage commitment
+            partner.add_modality("lockgate", Modality("LOCKGATE", box.port))
             peers = {title: Modality(title, box.port) for title in ("BYSTORE", "BYSTOW")}
             with Orthanc(folder / "pacs", ae_title="PACS", modalities=peers) as pacs:
                 ids = [pacs.upload(path) for path in paths(study)]
@@ -88,8 +90,9 @@ def test_both_protocols_delivered_every_instance(town: Town) -> None:
     assert len(town.partner.studies()) == 2
     for route in ("by-store", "by-stow"):
         detail = town.box.exchange(str(town.exchanges[route]["exchange_id"]))
-        assert [one["state"] for one in detail["deliveries"]] == ["forwarded"]
-        assert {one["state"] for one in detail["instances"]} == {"sent"}
+        ended, confirmed = ("committed", "committed") if route == "by-store" else ("forwarded", "sent")
+        assert [one["state"] for one in detail["deliveries"]] == [ended]
+        assert {one["state"] for one in detail["instances"]} == {confirmed}
         assert len(town.held_by_partner(route)) == len(town.study)
 
 
