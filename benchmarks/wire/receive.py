@@ -1,6 +1,5 @@
 """Receiving: the same files from the same senders into everyone, one after the other, in turns."""
 
-import shutil
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -53,7 +52,6 @@ def run(folder: Path, instances: int, rounds: int) -> list[Case]:
                 for name, receiver in order[round_ % len(order) :] + order[: round_ % len(order)]:
                     taken[receiver.pid] = taken.get(receiver.pid, 0) + instances
                     _measure(case, name, receiver, send, files, associations, taken[receiver.pid])
-                shutil.rmtree(study)
     for (_sender, associations), case in cases.items():
         case.comparisons = _comparisons(associations)
     return list(cases.values())

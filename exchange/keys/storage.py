@@ -50,6 +50,7 @@ class FileKeyEncryption:
 
     secret: bytes = field(repr=False)
     protection: str = "file"
+    cipher: AESGCM = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Refuse what is no key.
@@ -62,6 +63,7 @@ class FileKeyEncryption:
                 f"cannot use the storage key: it has {len(self.secret)} bytes, not {KEY_BYTES}",
                 f"restore {STORAGE_KEY} from a backup; a new one opens nothing that is in the spool",
             )
+        object.__setattr__(self, "cipher", AESGCM(self.secret))
 
     @classmethod
     def from_folder(cls, folder: Path) -> Self:
@@ -75,13 +77,13 @@ class FileKeyEncryption:
     def wrap(self, key: bytes, bound_to: bytes) -> bytes:
         """As `KeyEncryption.wrap`."""
         nonce = secrets.token_bytes(_NONCE)
-        return nonce + AESGCM(self.secret).encrypt(nonce, key, bound_to)
+        return nonce + self.cipher.encrypt(nonce, key, bound_to)
 
     def unwrap(self, wrapped: bytes, bound_to: bytes) -> bytes:
         """As `KeyEncryption.unwrap`."""
         if len(wrapped) == WRAPPED_BYTES:
             try:
-                return AESGCM(self.secret).decrypt(wrapped[:_NONCE], wrapped[_NONCE:], bound_to)
+                return self.cipher.decrypt(wrapped[:_NONCE], wrapped[_NONCE:], bound_to)
             except InvalidTag:
                 pass
         raise KeysError(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from exchange.domain.errors import SpoolError
+from exchange.durable import fsync_folder
 
 _IDENTITY = re.compile(r"[0-9a-f]{64}")
 _ARRIVAL_ID = re.compile(r"[0-9a-f]{32}")
@@ -51,6 +52,17 @@ def data_path(root: Path, identity: str) -> Path:
 def arrival_path(root: Path, identity: str, arrival_id: str) -> Path:
     """The record of a further arrival."""
     return data_path(root, identity).with_name(f"{identity}.{arrival_id}.arrival")
+
+
+def make_shards(root: Path) -> None:
+    """Make the 256 folders of the data files, durably: later none is made while a sender waits.
+
+    Raises:
+        OSError: The disk failed.
+    """
+    for number in range(256):
+        (root / f"{number:02x}").mkdir(mode=0o700, exist_ok=True)
+    fsync_folder(root)
 
 
 def is_arrival_id(text: str) -> bool:

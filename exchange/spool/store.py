@@ -34,7 +34,7 @@ from exchange.spool.disk import disk, raise_full
 from exchange.spool.envelope import ChangedError, Prefix, new_salt, seal_empty
 from exchange.spool.epochs import EpochKeys, wrap_by_epoch
 from exchange.spool.index import ClosedFile, Index, Sealing, to_quarantine
-from exchange.spool.layout import arrival_path, data_path, is_arrival_id, lock_folder
+from exchange.spool.layout import arrival_path, data_path, is_arrival_id, lock_folder, make_shards
 from exchange.spool.reading import Reading
 from exchange.spool.records import ArrivalContext, further_header
 from exchange.spool.sealed import SealedSource, new_data_key
@@ -89,6 +89,7 @@ class Spool:
                 self._epochs = EpochKeys(root / "epochs", self.kek)
                 make_folder(self._incoming)
                 make_folder(self._quarantine)
+                make_shards(root)
             except BaseException:
                 self.close()
                 raise
@@ -213,7 +214,6 @@ class Spool:
         """
         target = self.path(instance.identity)
         with self._lock(instance.identity):
-            make_folder(target.parent)
             if instance.identity in self._void:
                 target.unlink(missing_ok=True)
                 self._void.discard(instance.identity)
