@@ -130,7 +130,7 @@ def _conclude(appliance: Appliance, claim: DeliveryClaim, report: DeliveryReport
     if not report.error and all(_is_damaged(one) for one in left):
         return stopped(appliance, claim, DAMAGED, len(left))
     code = INCOMPLETE if report.reachable else UNREACHABLE
-    return postponed(appliance, claim, code)
+    return postponed(appliance, claim, code, report.retry_after_seconds)
 
 
 def _is_damaged(effect: Effect) -> bool:

@@ -17,6 +17,8 @@ from exchange.journal.events import Event, EventKind, Outcome
 
 log = structlog.get_logger()
 
+_LONGEST_ASKED = 3600.0
+
 
 def forwarded(appliance: Appliance, claim: DeliveryClaim, commitment: str) -> str:
     """All is confirmed and no storage commitment is awaited.
@@ -63,11 +65,13 @@ def ended(appliance: Appliance, claim: DeliveryClaim, state: DeliveryState) -> s
     return state
 
 
-def postponed(appliance: Appliance, claim: DeliveryClaim, code: str) -> str:
-    """Try again after a pause."""
+def postponed(
+    appliance: Appliance, claim: DeliveryClaim, code: str, asked_seconds: float | None = None
+) -> str:
+    """Try again after a pause, not sooner than the peer asked for (an hour at most is granted)."""
     effects = effects_of(appliance.custody, claim.delivery_id)
     sent = sum(one.state in CONFIRMED for one in effects)
-    pause = backoff(appliance, claim)
+    pause = max(backoff(appliance, claim), timedelta(seconds=min(asked_seconds or 0.0, _LONGEST_ASKED)))
     reschedule(appliance.custody, claim, appliance.clock() + pause, code)
     appliance.wake()  # the pause may be shorter than the schedule's own
     log.warning(
