@@ -66,8 +66,13 @@ def attest_exchange(appliance: Appliance, exchange_id: str) -> str:
     """R3, once every delivery has its R2 (or a person rejected the exchange); "open" while one has not."""
     with appliance.attesting:
         detail = show_exchange(appliance.custody, exchange_id)
-        seconds = {one.delivery_id for one in detail.receipts if one.slot == "R2"}
-        if any(one.state not in _ENDED or one.delivery_id not in seconds for one in detail.deliveries):
+        # In both editions: a full disk may have let one through, and R3 lists the R2s of its own edition.
+        seconds = {(one.delivery_id, one.edition) for one in detail.receipts if one.slot == "R2"}
+        if any(
+            one.state not in _ENDED or (one.delivery_id, edition) not in seconds
+            for one in detail.deliveries
+            for edition in _EDITIONS
+        ):
             return "open"
         body = body_of(appliance, detail, destinations=destination_facts(detail))
         links = {edition: _closing_links(detail, edition) for edition in _EDITIONS}

@@ -6,7 +6,6 @@ with StoreScp(tmp_path / "received") as scp: storescu(scp.port, [file]); scp.fil
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
@@ -20,10 +19,12 @@ TOOLS = ("storescp", "storescu", "dcmsend", "echoscu")
 
 
 def tool(name: str) -> str:
-    """DCMTK's own program; pynetdicom installs others under the same names beside this interpreter."""
-    own = Path(sys.executable).parent
-    folders = [one for one in os.environ.get("PATH", "").split(os.pathsep) if one and Path(one) != own]
-    return shutil.which(name, path=os.pathsep.join(folders)) or ""
+    """DCMTK's own program; pynetdicom installs scripts under the same names into virtual environments."""
+    for folder in filter(None, os.environ.get("PATH", "").split(os.pathsep)):
+        found = shutil.which(name, path=folder)
+        if found and not Path(found).read_bytes().startswith(b"#!"):
+            return found
+    return ""
 
 
 def available() -> bool:

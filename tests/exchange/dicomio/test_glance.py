@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from pydicom.data import get_testdata_file
 
@@ -154,9 +154,13 @@ def test_limits_hold_for_runs_of_plain_elements(limits: Limits) -> None:
     assert told.value.code == "limit-exceeded"
 
 
+TRAILING_PADDING = 138  # length of the last element of that file: without it the file ends in order
+
+
 @given(cut=st.integers(1, 38_000))
 def test_truncation_is_seen_wherever_it_falls(file: Path, cut: int) -> None:
     """As before runs were passed over at a stride: an end between elements is an end, any other is not."""
+    assume(cut != TRAILING_PADDING)
     raw = Path(str(get_testdata_file("CT_small.dcm"))).read_bytes()
     file.write_bytes(raw[:-cut])
     with pytest.raises(InputError) as told:

@@ -1,0 +1,36 @@
+"""A disk that fills up between the two editions of a receipt: the exchange is not closed over the gap."""
+
+import errno
+from pathlib import Path
+
+import pytest
+
+from agent.custody.deliveries import delivery
+from agent.pipeline import attest
+from agent.pipeline.attest import attest_delivery, attest_exchange
+from tests.agent.pipeline.house import House
+from tests.agent.pipeline.partner import detail
+from tests.support.small_studies import make_study
+
+
+def test_an_exchange_is_closed_over_both_editions_only(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    house.arrive(make_study(1))
+    house.settle()
+    house.process()
+    write_file = attest.write_file
+
+    def full_for_the_site(path: Path, data: bytes) -> None:
+        if path.parent.name == "site":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write_file(path, data)
+
+    monkeypatch.setattr(attest, "write_file", full_for_the_site)
+    with pytest.raises(OSError, match="No space"):
+        house.deliver()
+    found = detail(house)
+    assert [(one.slot, one.edition) for one in found.receipts if one.slot == "R2"] == [("R2", "partner")]
+    assert attest_exchange(house.appliance, found.exchange.exchange_id) == "open"
+    monkeypatch.undo()
+    attest_delivery(house.appliance, delivery(house.appliance.custody, found.deliveries[0].delivery_id))
+    assert attest_exchange(house.appliance, found.exchange.exchange_id) == "closed"
+    assert len({(one.slot, one.edition) for one in detail(house).receipts}) == 6
