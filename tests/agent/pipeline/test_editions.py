@@ -8,6 +8,7 @@ import pytest
 from agent.custody.deliveries import delivery
 from agent.pipeline import attest
 from agent.pipeline.attest import attest_delivery, attest_exchange
+from exchange.durable import write_file
 from tests.agent.pipeline.house import House
 from tests.agent.pipeline.partner import detail
 from tests.support.small_studies import make_study
@@ -17,7 +18,6 @@ def test_an_exchange_is_closed_over_both_editions_only(house: House, monkeypatch
     house.arrive(make_study(1))
     house.settle()
     house.process()
-    write_file = attest.write_file
 
     def full_for_the_site(path: Path, data: bytes) -> None:
         if path.parent.name == "site":
