@@ -45,7 +45,9 @@ def run(folder: Path, instances: int, rounds: int) -> list[Case]:
         taken = _warm(made, folder / "warm", contestants)
         for round_ in range(rounds):
             for (sender, associations), case in cases.items():
-                study = folder / f"in-{round_}"
+                study = (
+                    folder / f"in-{round_}-{len(taken)}-{sum(taken.values())}"
+                )  # deleting would slow ext4 for all
                 files = made.study(study, instances)
                 send, nodelay = SENDERS[sender]
                 order = list(contestants[nodelay].items())
