@@ -86,6 +86,7 @@ class FindSession:
         association = self._association = self._request(_address(peer))
         if association.is_established:
             return self
+        self._ae.close_socket()  # pynetdicom leaves it open where nothing was ever received
         if association.is_rejected:
             raise _rejection(association)
         if association.acceptor.primitive is not None and not association.accepted_contexts:
@@ -102,13 +103,14 @@ class FindSession:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         association = self._association
-        if association is None or not association.is_established:
+        if association is None:
             return
         association.acse_timeout = _RELEASE_SECONDS
-        if error is None:
+        if error is None and association.is_established:
             association.release()
         if association.is_established:
             association.abort()
+        self._ae.close_socket()
 
     def find(self, identifier: Dataset, most: int) -> Iterator[Dataset]:
         """The matches of one C-FIND, as they come.
@@ -143,7 +145,7 @@ class FindSession:
 
     def _request(self, address: str) -> Any:
         peer = self._peer
-        ae = _Requestor()
+        ae = self._ae = _Requestor()
         try:
             ae.ae_title = peer.calling_ae
             ae.implementation_class_uid = IMPLEMENTATION_CLASS_UID
