@@ -9,9 +9,10 @@ import structlog
 from agent.custody.arrivals import instance_keys, keep_keys, record_arrivals, unindexed
 from agent.custody.records import IndexedArrival
 from agent.pipeline.appliance import Appliance
-from exchange.dicomio.glance import Glance, glance
+from exchange.dicomio.glance import glance
 from exchange.domain.codes import ReasonCode
 from exchange.domain.errors import InputError, SpoolError
+from exchange.domain.glance import Glance
 from exchange.domain.instance import SpooledInstance
 from exchange.journal.events import Event, EventKind
 

@@ -6,8 +6,10 @@ from typing import BinaryIO
 
 from exchange.dicomio.filemeta import (
     MEDIA_STORAGE_SOP_CLASS_UID,
+    MEDIA_STORAGE_SOP_INSTANCE_UID,
     TRANSFER_SYNTAX_UID,
     FileMeta,
+    encode_uid,
     read_file_meta,
 )
 from exchange.dicomio.layout import FileLayout
@@ -60,17 +62,52 @@ def survey(
         size = file.seek(0, 2)
         window = Window(file, size)
         meta = read_file_meta(window)
-        if meta.uid(MEDIA_STORAGE_SOP_CLASS_UID) == MEDIA_STORAGE_DIRECTORY:
-            raise dicomdir()
-        declared = meta.uid(TRANSFER_SYNTAX_UID)
-        guessed = declared or _guess(window, meta.dataset_offset)
-        encoding = encoding_of(guessed)
-        if encoding is None:
-            raise unknown_syntax()
-        result = _walk((file, meta, window), encoding, limits, capture)
+        syntax, encoding, result = _survey((file, meta, window), limits, capture)
+    return _layout(source, size, meta, result, syntax, encoding), result.captured
+
+
+def survey_bare(
+    file: BinaryIO, byte_count: int, announced: tuple[str, str, str], limits: Limits, capture: Set[int]
+) -> tuple[str, WalkResult]:
+    """As `survey` of a bare data set, under a file meta of what was announced of it.
+
+    Args:
+        file: The data set from its first byte.
+        byte_count: Its length.
+        announced: SOP class, SOP instance and transfer syntax UID.
+        limits: What it may cost.
+        capture: As `survey`.
+
+    Returns:
+        The transfer syntax as found, and what was found.
+
+    Raises:
+        InputError: As `examine`.
+        OSError: It cannot be read.
+    """
+    elements = (MEDIA_STORAGE_SOP_CLASS_UID, MEDIA_STORAGE_SOP_INSTANCE_UID, TRANSFER_SYNTAX_UID)
+    values = {number: encode_uid(uid) for number, uid in zip(elements, announced, strict=True)}
+    opened = (file, FileMeta(prefixed=True, values=values, dataset_offset=0), Window(file, byte_count))
+    syntax, _, result = _survey(opened, limits, capture)
+    return _found_syntax(syntax, result), result
+
+
+def _survey(
+    opened: tuple[BinaryIO, FileMeta, Window], limits: Limits, capture: Set[int]
+) -> tuple[str, Encoding, WalkResult]:
+    """The transfer syntax as declared or guessed, its encoding, and what the walk found."""
+    _, meta, window = opened
+    if meta.uid(MEDIA_STORAGE_SOP_CLASS_UID) == MEDIA_STORAGE_DIRECTORY:
+        raise dicomdir()
+    declared = meta.uid(TRANSFER_SYNTAX_UID)
+    syntax = declared or _guess(window, meta.dataset_offset)
+    encoding = encoding_of(syntax)
+    if encoding is None:
+        raise unknown_syntax()
+    result = _walk(opened, encoding, limits, capture)
     if result.pixels is not None and result.pixels.encapsulated and not declared:
         raise unknown_syntax()  # fragments of a codec that nobody named
-    return _layout(source, size, meta, result, guessed, encoding), result.captured
+    return syntax, encoding, result
 
 
 def _walk(
@@ -103,11 +140,9 @@ def _walk(
 def _layout(
     source: Source, size: int, meta: FileMeta, result: WalkResult, syntax: str, encoding: Encoding
 ) -> FileLayout:
-    if syntax in (IMPLICIT_LITTLE, EXPLICIT_LITTLE):
-        syntax = IMPLICIT_LITTLE if result.implicit_vr else EXPLICIT_LITTLE
     return FileLayout(
         source=source,
-        transfer_syntax_uid=syntax,
+        transfer_syntax_uid=_found_syntax(syntax, result),
         sop_class_uid=result.sop_class_uid,
         sop_instance_uid=result.sop_instance_uid,
         has_file_meta=bool(meta.values),
@@ -119,6 +154,13 @@ def _layout(
         end_offset=result.end_offset,
         pixels=result.pixels,
     )
+
+
+def _found_syntax(syntax: str, result: WalkResult) -> str:
+    """What was declared, but implicit or explicit VR as it really is."""
+    if syntax in (IMPLICIT_LITTLE, EXPLICIT_LITTLE):
+        return IMPLICIT_LITTLE if result.implicit_vr else EXPLICIT_LITTLE
+    return syntax
 
 
 def _guess(window: Window, offset: int) -> str:

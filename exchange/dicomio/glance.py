@@ -7,21 +7,20 @@ what is not plain ASCII of the VR expected is left to pydicom, element by elemen
 import struct
 from collections.abc import Mapping
 from io import BytesIO
+from typing import BinaryIO
 
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset
 
-from exchange.dicomio.examine import survey
+from exchange.dicomio.examine import survey, survey_bare
 from exchange.dicomio.getters import text, uid
-from exchange.dicomio.layout import FileLayout
 from exchange.dicomio.limits import Limits
 from exchange.dicomio.quiet import quiet
 from exchange.dicomio.refusals import not_dicom
+from exchange.dicomio.syntaxes import EXPLICIT_BIG
 from exchange.dicomio.walk import Captured
 from exchange.domain.glance import Glance
 from exchange.domain.source import Source
-
-__all__ = ["Glance", "glance"]
 
 _CHARACTER_SET = 0x00080005
 _MODALITY = 0x00080060
@@ -65,12 +64,31 @@ def glance(source: Source, limits: Limits = _DEFAULTS) -> Glance:
         OSError: The file cannot be read.
     """
     layout, captured = survey(source, limits, _WANTED)
+    uids = (layout.sop_class_uid, layout.sop_instance_uid, layout.transfer_syntax_uid)
+    return _glance(uids, captured, little_endian=layout.little_endian)
+
+
+def glance_bare(
+    file: BinaryIO, byte_count: int, announced: tuple[str, str, str], limits: Limits = _DEFAULTS
+) -> Glance:
+    """As `glance`, of a bare data set and what was announced of it (`survey_bare`).
+
+    Raises:
+        InputError: As `glance`.
+        OSError: It cannot be read.
+    """
+    syntax, found = survey_bare(file, byte_count, announced, limits, _WANTED)
+    uids = (found.sop_class_uid, found.sop_instance_uid, syntax)
+    return _glance(uids, found.captured, little_endian=syntax != EXPLICIT_BIG)
+
+
+def _glance(uids: tuple[str, str, str], captured: Mapping[int, Captured], *, little_endian: bool) -> Glance:
     plain = _plain_texts(captured)
-    found = _read_by_pydicom(layout, captured) if plain is None else plain
+    found = _read_by_pydicom(captured, little_endian=little_endian) if plain is None else plain
     return Glance(
-        sop_class_uid=layout.sop_class_uid,
-        sop_instance_uid=layout.sop_instance_uid,
-        transfer_syntax_uid=layout.transfer_syntax_uid,
+        sop_class_uid=uids[0],
+        sop_instance_uid=uids[1],
+        transfer_syntax_uid=uids[2],
         study_instance_uid=found[_STUDY],
         series_instance_uid=found[_SERIES],
         modality=found[_MODALITY],
@@ -102,14 +120,14 @@ def _plain(tag: int, value: str) -> str:
     return "\\".join(part.rstrip("\0 ") for part in value.split("\\"))
 
 
-def _read_by_pydicom(layout: FileLayout, captured: Mapping[int, Captured]) -> dict[int, str]:
+def _read_by_pydicom(captured: Mapping[int, Captured], *, little_endian: bool) -> dict[int, str]:
     """The values as pydicom reads them out of a data set of these elements only."""
-    order = "<" if layout.little_endian else ">"
+    order = "<" if little_endian else ">"
     raw = b"".join(_element(order, tag, one) for tag, one in sorted(captured.items()))
     implicit = all(not one.vr for one in captured.values())
     try:
         with quiet():
-            ds = read_dataset(BytesIO(raw), implicit, layout.little_endian)
+            ds = read_dataset(BytesIO(raw), implicit, little_endian)
             return _texts(ds)
     except Exception:  # noqa: BLE001 - the boundary to pydicom for one file; its texts may quote values
         raise not_dicom("an element's value cannot be decoded") from None

@@ -13,15 +13,17 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from types import TracebackType
 from typing import Self
-from uuid import uuid4
+from uuid import UUID
 
 import structlog
 
-from exchange.dicomio.glance import Glance, glance
+from exchange.dicomio.glance import glance_bare
 from exchange.dicomio.limits import Limits
 from exchange.domain.codes import ReasonCode
 from exchange.domain.errors import InputError, LockgateError, SpoolError, SpoolFullError
+from exchange.domain.glance import Glance
 from exchange.domain.instance import SpooledInstance
+from exchange.keys.entropy import random_bytes
 from exchange.spool.records import ArrivalContext
 from exchange.spool.store import Spool
 from exchange.spool.writer import SpoolWriter
@@ -197,7 +199,9 @@ class Acceptance:
     def _look(self, incoming: Incoming) -> Glance | None:
         """A cheap structural look at the bytes; what it cannot read but may be right passes."""
         try:
-            return glance(incoming.writer.plain(), self._limits)
+            writer = incoming.writer
+            with writer.written() as stream:
+                return glance_bare(stream, writer.byte_count, writer.announced, self._limits)
         except InputError as error:
             if error.code is ReasonCode.TRANSFER_SYNTAX:
                 return None  # a syntax that we do not know is the route's to judge
@@ -214,7 +218,7 @@ def _mismatch(seen: Glance, incoming: Incoming, study_instance_uid: str) -> Refu
 
 def new_arrival_id() -> str:
     """A fresh id for an arrival, never from the wire."""
-    return uuid4().hex
+    return UUID(bytes=random_bytes(16), version=4).hex
 
 
 def _misunderstood(error: InputError) -> Refused:

@@ -1,6 +1,6 @@
 """The DICOM intake: C-STORE (PS3.4 B) whose Success means durable, C-ECHO, and notices of other systems.
 
-    listener thread per port → thread per connection → spool → one thread that tells of arrivals
+    listener thread per port → thread per connection → spool
 
 Our own data plane (`exchange.dimse.pdu`): a data set goes from the socket's buffer into the spool.
 """
@@ -8,14 +8,12 @@ Our own data plane (`exchange.dimse.pdu`): a data set goes from the socket's buf
 import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from queue import SimpleQueue
 from threading import Thread
 
 import structlog
 
 from exchange.dicomio.limits import Limits
 from exchange.dimse.wire import Wire
-from exchange.domain.instance import SpooledInstance
 from exchange.intake.acceptance import Acceptance, OnArrival
 from exchange.intake.listener import DicomListener, IntakeLimits
 from exchange.intake.port import Port
@@ -33,11 +31,11 @@ _log = structlog.get_logger()
 class DicomIntake:
     """Takes instances over DICOM into a spool.
 
-    Everything here runs on threads of its own: one per listener, one per association, one that tells of
-    arrivals.
+    Everything here runs on threads of its own: one per listener, one per association.
 
     Attributes:
         ports: The bound port of each listener, in their order, once started.
+        acceptance: The door through which everything goes.
     """
 
     def __init__(  # noqa: PLR0913 - the whole surface of a door
@@ -63,8 +61,9 @@ class DicomIntake:
             clock: Now, timezone-aware UTC.
             identify_peer: From calling AE title, address and certificate fingerprint ("" without TLS) to the
                 name of a configured peer, "" when none. Called on association threads.
-            on_arrival: Told of each durable arrival, one at a time, on a thread of its own: it never delays
-                an answer. What it raises is logged; custody finds the arrival at the next start.
+            on_arrival: Told of each durable arrival before its sender is answered, on the association's
+                thread: it must not block. What it raises is logged; custody finds the arrival at the next
+                start.
             on_notice: Makes an Instance Availability Notification or MPPS durable before it is answered, on
                 the association's thread; what it raises is the answer (`exchange.domain.notices`, else
                 0110H). None: these SOP classes are not offered.
@@ -76,22 +75,19 @@ class DicomIntake:
         self.ports: list[int] = []
         self._listeners = tuple(listeners)
         self._identify_peer = identify_peer
-        self._on_arrival = on_arrival
         self._watcher = watcher
         bounds = self._listeners[0].limits if self._listeners else IntakeLimits()
-        self._told: SimpleQueue[SpooledInstance | None] = SimpleQueue()
-        acceptance = Acceptance(
+        self.acceptance = Acceptance(
             spool,
             clock,
-            self._told.put,
+            on_arrival,
             limits,
             instance_bytes=bounds.instance_bytes,
             on_refused=on_refused,
         )
-        self._services = Services(acceptance, clock, on_notice, on_commitment)
+        self._services = Services(self.acceptance, clock, on_notice, on_commitment)
         self._room = Room(bounds.associations)
         self._open_ports: list[Port] = []
-        self._teller: Thread | None = None
 
     def start(self) -> None:
         """Bind all ports and serve.
@@ -106,15 +102,13 @@ class DicomIntake:
             self._close_ports()
             raise
         self.ports = [port.number for port in self._open_ports]
-        self._teller = Thread(target=self._tell, name="intake-arrivals", daemon=True)
-        self._teller.start()
         for port in self._open_ports:
             port.start()
 
     def stop(self, grace_seconds: float = 10.0) -> None:
         """Refuse new connections, let running messages end within the grace, abort what is left.
 
-        Returns when every arrival that was answered has been told.
+        Every arrival that was answered has been told by then.
         """
         deadline = time.monotonic() + grace_seconds
         self._close_ports()
@@ -130,10 +124,6 @@ class DicomIntake:
                 session.cut_off()
         for thread in sessions.values():
             thread.join(_LEAST_JOIN_SECONDS)
-        if self._teller is not None:
-            self._told.put(None)
-            self._teller.join(max(deadline - time.monotonic(), _LEAST_JOIN_SECONDS))
-            self._teller = None
 
     def _end_idle(self, sessions: dict[Session, Thread], linger_seconds: float) -> None:
         """Wait a moment for messages that are on their way, then wake who waits for nothing."""
@@ -151,10 +141,3 @@ class DicomIntake:
 
     def _make_session(self, wire: Wire, listener: DicomListener) -> Session:
         return Session(wire, listener, self._services, self._identify_peer, self._room, self._watcher)
-
-    def _tell(self) -> None:
-        while (instance := self._told.get()) is not None:
-            try:
-                self._on_arrival(instance)
-            except Exception as error:  # noqa: BLE001 - the boundary of one arrival; it is durable already
-                _log.error("intake.arrival_untold", error=type(error).__name__, identity=instance.identity)

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from exchange.domain.errors import KeysError
 from exchange.durable import make_folder, write_file
+from exchange.keys.entropy import random_bytes
 from exchange.keys.signing import read_private_file
 
 STORAGE_KEY = "storage.key"
@@ -76,7 +77,7 @@ class FileKeyEncryption:
 
     def wrap(self, key: bytes, bound_to: bytes) -> bytes:
         """As `KeyEncryption.wrap`."""
-        nonce = secrets.token_bytes(_NONCE)
+        nonce = random_bytes(_NONCE)
         return nonce + self.cipher.encrypt(nonce, key, bound_to)
 
     def unwrap(self, wrapped: bytes, bound_to: bytes) -> bytes:

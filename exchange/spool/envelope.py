@@ -11,7 +11,6 @@ The nonce of a chunk is its index and whether it is the last.
 """
 
 import json
-import os
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -22,6 +21,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from exchange.keys.entropy import random_bytes
 from exchange.keys.storage import KEY_BYTES, WRAPPED_BYTES
 
 MAGIC = b"LGSEAL1\n"
@@ -74,7 +74,7 @@ class Prefix:
 
 def new_salt() -> bytes:
     """A fresh salt."""
-    return os.urandom(_SALT)
+    return random_bytes(_SALT)
 
 
 def decode_prefix(raw: bytes) -> Prefix:
@@ -139,7 +139,7 @@ def decode_header(raw: bytes) -> Header:
 
 def seal_header(prefix: Prefix, data_key: bytes, header: bytes) -> bytes:
     """Prefix and sealed header, ready to be written at the start of the file."""
-    clear, nonce = prefix.encode(), os.urandom(NONCE)
+    clear, nonce = prefix.encode(), random_bytes(NONCE)
     return clear + nonce + AESGCM(_derive(data_key, prefix.salt, _INFO_HEADER)).encrypt(nonce, header, clear)
 
 

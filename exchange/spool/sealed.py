@@ -1,7 +1,6 @@
 """Sealed files as sources: read in clear by whoever has the data key, here or in a worker process."""
 
 import os
-import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -11,6 +10,7 @@ from typing import BinaryIO
 from exchange.dicomio.filemeta import encode_file_meta
 from exchange.domain.instance import Hash
 from exchange.durable import replacing
+from exchange.keys.entropy import random_bytes
 from exchange.keys.storage import KEY_BYTES, WRAPPED_BYTES, FileKeyEncryption
 from exchange.spool.envelope import (
     NO_EPOCH,
@@ -32,7 +32,7 @@ from exchange.spool.stream import PlainStream, as_binary, changed, chunk_loader
 
 def new_data_key() -> bytes:
     """A fresh random key for one file."""
-    return secrets.token_bytes(KEY_BYTES)
+    return random_bytes(KEY_BYTES)
 
 
 def wrap(kek: bytes, key: bytes, bound_to: bytes) -> bytes:
@@ -138,7 +138,7 @@ def seal_file(target: Path, chunks: Iterable[bytes | memoryview], key: bytes, na
     state: Hash = sha256()
     prefix = Prefix(
         salt=new_salt(),
-        file_id=secrets.token_bytes(len(NO_EPOCH)),
+        file_id=random_bytes(len(NO_EPOCH)),
         epoch_id=NO_EPOCH,
         epoch_wrapped=bytes(WRAPPED_BYTES),
         header_bytes=sealed_header_bytes(Header(name, 0).encode()),

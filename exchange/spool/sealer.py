@@ -1,7 +1,7 @@
 """Writing a sealed content: bytes of any size in, whole chunks out, nothing in clear on the disk."""
 
 import os
-from threading import Lock
+from dataclasses import dataclass, field
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -12,25 +12,38 @@ from exchange.spool.stream import Load, chunk_loader
 _SPARE = 16
 
 
+@dataclass(frozen=True, slots=True)
+class ChunkBuffers:
+    """What one sealer works in.
+
+    Attributes:
+        first: The first chunk in clear: the header of the data set, which is looked at before `commit`.
+        clear: The current chunk in clear, once it is not the first.
+        sealed: A sealed chunk.
+    """
+
+    first: bytearray = field(default_factory=lambda: bytearray(CHUNK), repr=False)
+    clear: bytearray = field(default_factory=lambda: bytearray(CHUNK), repr=False)
+    sealed: bytearray = field(default_factory=lambda: bytearray(CHUNK + TAG), repr=False)
+
+
 class Buffers:
     """Chunk buffers that are used again: fresh memory costs as much as the encryption."""
 
     def __init__(self) -> None:
-        self._spare: list[tuple[bytearray, bytearray]] = []
-        self._lock = Lock()
+        self._spare: list[ChunkBuffers] = []
 
-    def take(self) -> tuple[bytearray, bytearray]:
-        """One for the bytes in clear, one for the sealed chunk."""
-        with self._lock:
-            if self._spare:
-                return self._spare.pop()
-        return bytearray(CHUNK), bytearray(CHUNK + TAG)
+    def take(self) -> ChunkBuffers:
+        """Some that nobody uses."""
+        try:
+            return self._spare.pop()
+        except IndexError:
+            return ChunkBuffers()
 
-    def give_back(self, pair: tuple[bytearray, bytearray]) -> None:
+    def give_back(self, buffers: ChunkBuffers) -> None:
         """Whoever took them needs them no longer."""
-        with self._lock:
-            if len(self._spare) < _SPARE:
-                self._spare.append(pair)
+        if len(self._spare) < _SPARE:
+            self._spare.append(buffers)
 
 
 class Sealer:
@@ -59,8 +72,9 @@ class Sealer:
         self._cipher = cipher
         self._state = state
         self._buffers = buffers
-        self._pair: tuple[bytearray, bytearray] | None = buffers.take()
-        self._clear, self._sealed = (memoryview(one) for one in self._pair)
+        self._taken: ChunkBuffers | None = buffers.take()
+        self._first = self._clear = memoryview(self._taken.first)
+        self._sealed = memoryview(self._taken.sealed)
         self._filled = 0
         self._index = 0
 
@@ -76,7 +90,8 @@ class Sealer:
             if self._filled == CHUNK:
                 self._flush(self._clear, last=False)
                 self._filled = 0
-            if not self._filled and len(view) > CHUNK:
+                self._leave_first()
+            if self._index and not self._filled and len(view) > CHUNK:
                 self._flush(view[:CHUNK], last=False)
                 view = view[CHUNK:]
                 continue
@@ -95,22 +110,33 @@ class Sealer:
 
     def close(self) -> None:
         """Give the buffers back; harmless twice."""
-        pair, self._pair = self._pair, None
-        if pair is not None:
-            self._clear.release()
-            self._sealed.release()
-            self._buffers.give_back(pair)
+        taken, self._taken = self._taken, None
+        if taken is not None:
+            for view in (self._first, self._clear, self._sealed):
+                view.release()
+            self._buffers.give_back(taken)
 
     def loader(self) -> Load:
-        """Chunks of what was written so far, in clear; valid until more is written."""
+        """Chunks of what was written so far, in clear; valid until more is written or it is closed.
+
+        The first one is at hand: looking at a header costs no reading and no decryption.
+        """
         flushed, tail = self._index, bytes(self._clear[: self._filled])
         # All chunks on the disk are full and none is the last: read as of a content that goes on.
         from_disk = chunk_loader(self._descriptor, self._cipher, self._offset, (flushed + 1) * CHUNK)
 
         def load(index: int) -> bytes | memoryview:
-            return from_disk(index) if index < flushed else tail
+            if index >= flushed:
+                return tail
+            # A released view raises: nobody reads what another writer puts there later.
+            return from_disk(index) if index else self._first.toreadonly()
 
         return load
+
+    def _leave_first(self) -> None:
+        """The first chunk stays where it is; all others share one buffer."""
+        if self._clear is self._first and self._taken is not None:
+            self._clear = memoryview(self._taken.clear)
 
     def _flush(self, clear: memoryview, *, last: bool) -> None:
         self._state.update(clear)

@@ -9,10 +9,8 @@ from typing import BinaryIO, Protocol, Self
 
 import structlog
 
-from exchange.dicomio.filemeta import encode_file_meta
 from exchange.domain.errors import SpoolError
 from exchange.domain.instance import SpooledInstance, identity_hash
-from exchange.domain.source import Source
 from exchange.spool.disk import disk
 from exchange.spool.envelope import Prefix, content_cipher, seal_header, sealed_header_bytes
 from exchange.spool.records import arrival_header
@@ -116,17 +114,24 @@ class SpoolWriter:
             self.abort()
             raise
 
-    def plain(self) -> Source:
-        """What was written so far as a Part 10 file in clear, for a look before `commit`.
+    @property
+    def announced(self) -> tuple[str, str, str]:
+        """SOP class, SOP instance and transfer syntax UID, as the sender said them."""
+        one = self._instance
+        return one.sop_class_uid, one.sop_instance_uid, one.transfer_syntax_uid
 
-        It is good until more is written or the writer is ended, in this process.
+    def written(self) -> BinaryIO:
+        """The data set as far as it came, in clear, for a look before `commit`.
+
+        It is good until more is written or the writer is ended.
 
         Raises:
             SpoolError: The writer was ended before.
         """
-        if self._sealer is None:
+        sealer = self._sealer
+        if sealer is None:
             raise SpoolError("cannot read: this writer was ended before")
-        return _Unfinished(self._instance, self._sealer)
+        return as_binary(PlainStream(b"", sealer.byte_count, sealer.loader(), lambda: None))
 
     def commit(self, received_at: datetime) -> SpooledInstance:
         """Make it durable: content and names are fsynced when this returns.
@@ -176,17 +181,3 @@ class SpoolWriter:
             self._part.unlink(missing_ok=True)
         except OSError:  # `sweep` removes what is left; an accepted instance has its own name by now
             _log.warning("spool.close_failed", arrival=self._instance.arrival.arrival_id)
-
-
-@dataclass(frozen=True, slots=True)
-class _Unfinished:
-    """What a writer has taken so far."""
-
-    instance: SpooledInstance
-    sealer: Sealer = field(repr=False)
-
-    def open_plain(self) -> BinaryIO:
-        """A stream of it under a fresh file meta."""
-        one = self.instance
-        meta = encode_file_meta(one.sop_class_uid, one.sop_instance_uid, one.transfer_syntax_uid)
-        return as_binary(PlainStream(meta, self.sealer.byte_count, self.sealer.loader(), lambda: None))

@@ -1,5 +1,6 @@
 """A glance agrees with pydicom about every value, and with `examine` about what is refused."""
 
+from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -8,11 +9,14 @@ from hypothesis import strategies as st
 from pydicom.data import get_testdata_file
 
 from exchange.dicomio.examine import examine
+from exchange.dicomio.filemeta import read_file_meta
 from exchange.dicomio.getters import text, uid
-from exchange.dicomio.glance import Glance, glance
+from exchange.dicomio.glance import glance, glance_bare
 from exchange.dicomio.header import read_header
 from exchange.dicomio.limits import Limits
+from exchange.dicomio.window import Window
 from exchange.domain.errors import InputError
+from exchange.domain.glance import Glance
 from tests.exchange.dicomio.build import (
     EXPLICIT,
     IMPLICIT,
@@ -26,6 +30,7 @@ from tests.exchange.dicomio.build import (
 )
 
 _LARGE = 2_000_000
+LIMITS = Limits()
 
 
 def as_pydicom(path: Path) -> Glance:
@@ -60,17 +65,45 @@ def test_every_real_file_gives_the_same_both_ways() -> None:
     assert compared > 80
 
 
+def test_a_bare_data_set_gives_the_same_as_its_file() -> None:
+    files = [path for path in real_files() if path.read_bytes()[128:132] == b"DICM"]
+    assert len(files) > 80
+    for path in files:
+        assert bare(path) == whole(path), path.name
+
+
 @pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("glance") / "one.dcm"
 
 
 def agrees(file: Path) -> None:
+    assert bare(file) == whole(file)
     try:
         expected = as_pydicom(file)
     except InputError:
         return
     assert glance(file) == expected
+
+
+def whole(file: Path, limits: Limits = LIMITS) -> Glance | str:
+    """What a glance at a file says, or the code of its refusal."""
+    try:
+        return glance(file, limits)
+    except InputError as error:
+        return error.code
+
+
+def bare(file: Path, limits: Limits = LIMITS) -> Glance | str:
+    """What a glance at its data set says, announced as its file meta has it."""
+    raw = file.read_bytes()
+    said = read_file_meta(Window(BytesIO(raw), len(raw)))
+    announced = (said.uid(0x0002), said.uid(0x0003), said.uid(0x0010))
+    stream = BytesIO(raw[said.dataset_offset :])
+    try:
+        return glance_bare(stream, len(raw) - said.dataset_offset, announced, limits)
+    except InputError as error:
+        return error.code
 
 
 CHARACTER_SETS = (
@@ -166,3 +199,4 @@ def test_truncation_is_seen_wherever_it_falls(file: Path, cut: int) -> None:
     with pytest.raises(InputError) as told:
         glance(file)
     assert told.value.code in {"truncated", "missing-uid"}
+    assert bare(file) in {"truncated", "missing-uid"}

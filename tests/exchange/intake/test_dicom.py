@@ -15,8 +15,7 @@ from exchange.dimse.association import Association
 from exchange.domain.instance import SpooledInstance
 from exchange.spool import store as store_module
 from tests.support import dcmtk
-from tests.support.certificates import Certificates
-from tests.support.intake_house import CT, DEADLINE, EXPLICIT, House, build, data_set, local, store, uids_only
+from tests.support.intake_house import CT, DEADLINE, EXPLICIT, House, data_set, local, store, uids_only
 
 PRIVATE_CLASS, PRIVATE_SYNTAX = "1.3.12.2.1107.5.9.1", "1.3.46.670589.33.1.4.1"
 needs_dcmtk = pytest.mark.skipif(not dcmtk.available(), reason="DCMTK is not installed (apt install dcmtk)")
@@ -193,19 +192,17 @@ def test_success_comes_after_the_folder_is_synced(house: House, monkeypatch: pyt
     assert [each.sop_instance_uid for each in house.spooled()] == [uid]
 
 
-def test_a_slow_listener_of_arrivals_delays_nobody(tmp_path: Path, certificates: Certificates) -> None:
-    house = build(tmp_path, certificates)
-    stuck = threading.Event()
+def test_who_is_told_of_arrivals_may_fail(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[SpooledInstance] = []
 
-    def slow(instance: SpooledInstance) -> None:
-        stuck.wait(DEADLINE)
+    def fail(instance: SpooledInstance) -> None:
+        told.append(instance)
         raise RuntimeError("custody is away")
 
-    house.intake._on_arrival = slow
-    house.intake.start()
+    monkeypatch.setattr(house.intake.acceptance, "_on_arrival", fail)
     uid, data = data_set()
-    assert [store(house, CT, uid, [data]) for _ in range(3)] == [0, 0, 0]
-    stuck.set()
     with capture_logs() as logs:
-        house.intake.stop(5.0)
+        assert [store(house, CT, uid, [data]) for _ in range(3)] == [0, 0, 0]
     assert [entry["error"] for entry in logs] == ["RuntimeError"] * 3
+    assert [each.sop_instance_uid for each in told] == [uid] * 3
+    assert len(house.spooled()) == 3

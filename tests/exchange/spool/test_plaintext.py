@@ -48,7 +48,7 @@ def test_nothing_in_clear_at_any_moment(tmp_path: Path) -> None:
             writer.write(data[at : at + 70_000])
             assert found(tmp_path) == []
         assert (tmp_path / "incoming" / f"{arrival.arrival_id}.part").stat().st_size > CHUNK
-        with writer.plain().open_plain() as stream:  # type: ignore[union-attr]
+        with writer.written() as stream:
             assert NAME in stream.read(4096)
         assert found(tmp_path) == []
         first = writer.commit(NOW)
@@ -72,7 +72,7 @@ def test_reprs_show_nothing(tmp_path: Path) -> None:
     spool = Spool(tmp_path, kek=KEK)
     with spool.begin(CLASS, UID, SYNTAX, context()) as writer:
         writer.write(NAME)
-        shown = repr(writer) + repr(writer.plain())
+        shown = repr(writer) + repr(writer.written())
     assert NAME.decode() not in shown
     stored = put(spool, NAME + uuid4().bytes)
     assert repr(stored.wrapped_key) not in repr(stored)
