@@ -45,18 +45,19 @@ class StowBody:
         Raises:
             FrozenBytesError: An instance cannot be read or was altered; its part was not closed.
         """
+        # What stands between two files goes out with the small piece that follows it.
+        between = self._head
         for instance in self._instances:
-            yield self._head
             # One piece is held back until the digest was checked, so that no altered part is ever whole.
             held = b""
             for piece in frozen_pieces(instance, with_file_meta=True):
                 if held:
                     yield held
-                held = piece
+                held = piece if held else between + piece
             self.finished += 1
             yield held
-            yield b"\r\n"
-        yield self._tail
+            between = b"\r\n" + self._head
+        yield b"\r\n" + self._tail
 
 
 @dataclass(frozen=True, slots=True)

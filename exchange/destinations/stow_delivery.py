@@ -1,7 +1,8 @@
-"""One attempt to deliver by STOW-RS: batches, requests, and what the peer's answers mean for each."""
+"""One attempt to deliver by STOW-RS: requests, and what the peer's answers mean for each instance."""
 
+import socket
 import ssl
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
 
@@ -9,10 +10,12 @@ import httpx
 import structlog
 
 from exchange.destinations.stow import StowBody, parse_store_answer
+from exchange.destinations.stow_batches import Batch, BatchBounds, batches
 from exchange.destinations.stow_errors import retry_after, unreachable
 from exchange.destinations.stow_lanes import Done, Lanes, Verdict
 from exchange.dicomio.syntaxes import EXPLICIT_LITTLE
 from exchange.dimse.frozen import FrozenBytesError, frozen_outcome
+from exchange.dimse.sockets import arm_quickack
 from exchange.dimse.status import store_outcome
 from exchange.dimse.tls import transport_facts
 from exchange.domain.delivery import DeliveryReport, InstanceOutcome, InstanceState, OutgoingInstance
@@ -38,54 +41,8 @@ _BUSY_MOST = 4
 _BUSY_SECONDS = 1.0
 _BUSY_LONGEST = 10.0
 _TRANSFER_SYNTAX_UNSUPPORTED = 0xC122  # PS3.18 I.2.2
-_PER_LANE = 4  # requests that each lane gets of a study, so that the last ones end together
-_LEAST_BYTES = 2 * 1024 * 1024
 
 _log = structlog.get_logger()
-
-Batch = list[OutgoingInstance]
-
-
-@dataclass(frozen=True, slots=True)
-class BatchBounds:
-    """Bounds of one request; an instance that is larger goes alone.
-
-    Attributes:
-        instances: At most.
-        size: Bytes at most.
-        requests: In flight at once.
-    """
-
-    instances: int
-    size: int
-    requests: int
-
-    def for_study(self, instances: Sequence[OutgoingInstance]) -> "BatchBounds":
-        """Narrower where a study would otherwise not fill all lanes until its end."""
-        if self.requests == 1:
-            return self
-        shares = self.requests * _PER_LANE
-        total = sum(each.byte_count for each in instances)
-        return BatchBounds(
-            max(min(self.instances, -(-len(instances) // shares)), 1),
-            min(self.size, max(total // shares, _LEAST_BYTES)),
-            self.requests,
-        )
-
-
-def batches(instances: Sequence[OutgoingInstance], bounds: BatchBounds) -> Iterator[Batch]:
-    """Consecutive runs within the bounds."""
-    batch: Batch = []
-    size = 0
-    for instance in instances:
-        full = len(batch) >= bounds.instances or size + instance.byte_count > bounds.size
-        if batch and full:
-            yield batch
-            batch, size = [], 0
-        batch.append(instance)
-        size += instance.byte_count
-    if batch:
-        yield batch
 
 
 @dataclass
@@ -110,7 +67,7 @@ class StowDelivery:
         """Post them, several requests at once; one that is refused as a whole is halved and posted again."""
         sendable = self._sendable(instances)
         lanes = Lanes(self.bounds.requests, self._post, lambda: bool(self.error))
-        lanes.run(batches(sendable, self.bounds.for_study(sendable)))
+        lanes.run(batches(sendable, self.bounds))
 
     def report(self) -> DeliveryReport:
         """What was achieved."""
@@ -163,6 +120,9 @@ class StowDelivery:
         try:
             stream = response.extensions.get("network_stream")
             connection = stream.get_extra_info("socket") if stream is not None else None
+            if isinstance(connection, socket.socket):
+                # A peer with Nagle on holds the answer's body until its head was acknowledged.
+                arm_quickack(connection)
             self.facts = transport_facts(connection if isinstance(connection, ssl.SSLSocket) else None)
             return response, _read_bounded(response)
         finally:

@@ -1,5 +1,6 @@
 """STOW-RS: a real Orthanc, and a table of failures against a real HTTP server."""
 
+import ssl
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ from exchange.domain.delivery import DAMAGED, DeliveryReport, InstanceOutcome, I
 from exchange.domain.errors import ConfigurationError, CustodyError, PeerRefused, PeerUnavailable
 from tests.support import orthanc
 from tests.support.certificates import make_certificates
+from tests.support.orthanc import needs_dicomweb
 from tests.support.outgoing import STUDY, make_study, plain_file
 from tests.support.ports import HOST, free_port
 from tests.support.scripted_stow import Answer, Script, ScriptedStow, accept_all, dicom_json
@@ -23,9 +25,6 @@ SENT, WARNING, REFUSED = InstanceState.SENT, InstanceState.WARNING, InstanceStat
 PENDING, UNKNOWN = InstanceState.PENDING, InstanceState.UNKNOWN
 JSON = "application/dicom+json"
 BAD = "2.25.302"  # the second of four
-needs_orthanc = pytest.mark.skipif(
-    not orthanc.available(dicomweb=True), reason="Orthanc with DICOMweb is not installed"
-)
 
 
 @pytest.fixture(scope="module")
@@ -326,6 +325,12 @@ def test_probe_and_receipts() -> None:
         assert not sender.put_receipt(STUDY, "a", b"zip")
 
 
+def test_plain_http_trusts_no_authority() -> None:
+    bare = DicomwebDestination(settings(f"http://{HOST}:1"))
+    assert bare._tls.cert_store_stats()["x509"] == 0
+    assert bare._tls.verify_mode is ssl.CERT_REQUIRED
+
+
 def test_https_without_settings_trusts_the_system_only(
     study: Sequence[OutgoingInstance], tmp_path: Path
 ) -> None:
@@ -346,7 +351,7 @@ def test_probe_of_a_peer_that_does_not_know_us(tmp_path: Path) -> None:
 
 
 @pytest.mark.interop
-@needs_orthanc
+@needs_dicomweb
 def test_orthanc_takes_the_study_twice_through_tls(study: Sequence[OutgoingInstance], tmp_path: Path) -> None:
     certificates = make_certificates(tmp_path / "tls")
     own, files = certificates.client, certificates.server
@@ -365,7 +370,7 @@ def test_orthanc_takes_the_study_twice_through_tls(study: Sequence[OutgoingInsta
 
 
 @pytest.mark.interop
-@needs_orthanc
+@needs_dicomweb
 def test_orthanc_with_authentication_ends_the_attempt(
     study: Sequence[OutgoingInstance], tmp_path: Path
 ) -> None:

@@ -1,12 +1,16 @@
-"""Store responses: JSON and XML of real shapes, and anything else without harm."""
+"""Store requests as they are announced; responses of real shapes, and anything else without harm."""
 
 import json
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exchange.destinations.stow import parse_store_answer
+from exchange.destinations.stow import StowBody, parse_store_answer
+from exchange.dimse.frozen import FrozenBytesError
+from tests.support.outgoing import make_study, plain_file
 from tests.support.scripted_stow import dicom_json
 
 XML = b"""<?xml version="1.0" encoding="UTF-8"?>
@@ -25,6 +29,43 @@ XML = b"""<?xml version="1.0" encoding="UTF-8"?>
   <Item number="2"><DicomAttribute tag="00081155" vr="UI"><Value number="1">2.25.3</Value></DicomAttribute>
     <DicomAttribute tag="00081196" vr="US"><Value number="1">45056</Value></DicomAttribute></Item>
 </DicomAttribute></NativeDicomModel>"""
+
+
+def test_a_body_holds_the_files_and_is_as_long_as_announced(tmp_path: Path) -> None:
+    study = make_study(tmp_path, 3)
+    request = StowBody(study)
+    pieces = list(request)
+    body = b"".join(pieces)
+    assert len(body) == request.content_length
+    assert request.finished == 3
+    boundary = b"--" + request.content_type.rpartition("boundary=")[2].encode()
+    *parts, end = body.split(boundary)
+    assert end == b"--\r\n"
+    head = b"\r\nContent-Type: application/dicom\r\n\r\n"
+    files = [plain_file(each).read_bytes() for each in study]
+    assert parts == [b"", *(head + file + b"\r\n" for file in files)]
+    # Nothing small is sent on its own between two files.
+    assert len(pieces) == 2 * len(study) + 1
+
+
+def test_the_last_piece_of_an_altered_instance_is_never_given(tmp_path: Path) -> None:
+    good, bad = make_study(tmp_path, 2)
+    request = StowBody([good, replace(bad, sha256="0" * 64)])
+    body = given_until_it_fails(request)
+    assert request.finished == 1
+    # Both files end alike: their last piece went out once.
+    assert body.count(plain_file(good).read_bytes()[-1000:]) == 1
+    assert plain_file(bad).read_bytes()[-1000:] == plain_file(good).read_bytes()[-1000:]
+
+
+def given_until_it_fails(request: StowBody) -> bytes:
+    given_out = bytearray()
+    try:
+        for piece in request:
+            given_out += piece
+    except FrozenBytesError:
+        return bytes(given_out)
+    raise AssertionError("altered bytes went out whole")
 
 
 def test_json() -> None:

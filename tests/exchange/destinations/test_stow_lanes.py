@@ -2,13 +2,15 @@
 
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cache
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exchange.destinations.stow_delivery import BatchBounds, batches
+from exchange.destinations.stow_batches import BatchBounds, batches
 from exchange.destinations.stow_errors import retry_after
 from exchange.destinations.stow_lanes import Done, Lanes, Verdict
 from exchange.domain.delivery import OutgoingInstance
@@ -110,21 +112,59 @@ def test_everything_is_done_once_however_it_is_split(jobs: list[int], most: int)
     assert units[0] == sum(jobs)
 
 
-@pytest.fixture(scope="module")
-def one() -> OutgoingInstance:
+@cache
+def outgoing_one() -> OutgoingInstance:
     return outgoing(example("CT_small.dcm"))
+
+
+@pytest.fixture
+def one() -> OutgoingInstance:
+    return outgoing_one()
+
+
+def sizes_of(study: Sequence[OutgoingInstance], bounds: BatchBounds) -> list[int]:
+    return [len(batch) for batch in batches(study, bounds)]
 
 
 @pytest.mark.parametrize(
     ("count", "requests", "sizes"),
-    [(100, 1, [50, 50]), (100, 4, [7] * 14 + [2]), (3, 4, [1, 1, 1]), (2000, 4, [50] * 40), (0, 4, [])],
+    [(100, 1, [50, 50]), (3, 4, [1, 1, 1]), (9, 2, [1, 2, 2, 1, 1, 1, 1]), (0, 4, [])],
 )
 def test_batches_fill_all_lanes(
     one: OutgoingInstance, count: int, requests: int, sizes: Sequence[int]
 ) -> None:
-    study = [one] * count
-    bounds = BatchBounds(50, 64 * 1024 * 1024, requests)
-    assert [len(batch) for batch in batches(study, bounds.for_study(study))] == list(sizes)
+    assert sizes_of([one] * count, BatchBounds(50, 64 * 1024 * 1024, requests)) == list(sizes)
+
+
+def test_the_first_open_the_lanes_and_the_last_end_together(one: OutgoingInstance) -> None:
+    sizes = sizes_of([one] * 2000, BatchBounds(50, 64 * 1024 * 1024, 4))
+    assert sizes[:3] == [1, 1, 1]
+    assert sizes[3] == 50
+    assert sizes[3:] == sorted(sizes[3:], reverse=True)
+    assert sizes[-1] == 1
+    assert len(sizes) < 100
+
+
+def test_large_instances_share_the_lanes_by_bytes(one: OutgoingInstance) -> None:
+    large = replace(one, byte_count=8 * 1024 * 1024)
+    assert sizes_of([large] * 12, BatchBounds(50, 64 * 1024 * 1024, 2)) == [1, 2, 2, 1, 1, 1, 1, 1, 1, 1]
+    assert sizes_of([large] * 3, BatchBounds(50, 1024, 2)) == [1, 1, 1]
+
+
+@given(
+    st.lists(st.integers(0, 5_000_000), max_size=60),
+    st.integers(1, 20),
+    st.integers(1, 10_000_000),
+    st.integers(1, 8),
+)
+def test_batches_are_the_study_within_the_bounds(
+    lengths: list[int], instances: int, size: int, requests: int
+) -> None:
+    study = [replace(outgoing_one(), byte_count=each) for each in lengths]
+    made = list(batches(study, BatchBounds(instances, size, requests)))
+    assert [each for batch in made for each in batch] == study
+    assert all(1 <= len(batch) <= instances for batch in made)
+    assert all(len(batch) == 1 or sum(each.byte_count for each in batch) <= size for batch in made)
 
 
 @pytest.mark.parametrize(
