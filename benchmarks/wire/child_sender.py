@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.wire.outgoing import outgoing
+from exchange.domain.delivery import OutgoingInstance
 from tests.support.ports import HOST
 
 Send = Callable[[], None]
@@ -45,22 +46,27 @@ def lean(port: int, called_ae: str, files: Sequence[Path]) -> Send:
 
     def send() -> None:
         proposals = {(one.sop_class_uid, one.transfer_syntax_uid) for one, _ in described}
+        buffer = bytearray(max(one.byte_count for one, _ in described))
         with Association.request(DicomPeer(called_ae, HOST, port, "BENCH"), sorted(proposals)) as association:
-            for one, path in described:
+            data = read_into(buffer, *described[0])
+            for number, (one, _) in enumerate(described, start=1):
                 context = association.contexts[one.sop_class_uid, one.transfer_syntax_uid]
-                pieces = read_pieces(path, path.stat().st_size - one.byte_count)
-                status = association.store(context, one.sop_class_uid, one.sop_instance_uid, pieces)
+                association.begin_store(context, one.sop_class_uid, one.sop_instance_uid, [data])
+                if number < len(described):  # while the peer works
+                    data = read_into(buffer, *described[number])
+                status = association.finish_store()
                 assert status == 0x0000, hex(status)
 
     return send
 
 
-def read_pieces(path: Path, offset: int) -> Any:
-    """The data set of a file, 256 KiB at a time."""
+def read_into(buffer: bytearray, one: OutgoingInstance, path: Path) -> memoryview:
+    """The data set of a file, not checked."""
     with path.open("rb", buffering=0) as file:
-        file.seek(offset)
-        while piece := file.read(256 * 1024):
-            yield piece
+        file.seek(-one.byte_count, 2)
+        view = memoryview(buffer)[: one.byte_count]
+        assert file.readinto(view) == one.byte_count
+        return view
 
 
 def product(port: int, called_ae: str, files: Sequence[Path]) -> Send:

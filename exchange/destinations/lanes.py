@@ -1,7 +1,8 @@
 """One attempt at one DICOM peer: associations side by side that take instances from one queue.
 
 The calling thread holds the first association; further ones are threads that come and go with the pace. Each
-has one instance in flight, read in pieces, so that memory grows neither with the study nor with an instance.
+has one instance in flight and at most one short one read ahead; long ones are read in pieces, so that memory
+grows neither with the study nor with an instance.
 """
 
 import threading
@@ -11,11 +12,12 @@ from dataclasses import dataclass, replace
 
 import structlog
 
+from exchange.destinations.ahead import ReadAhead, is_short
 from exchange.destinations.pace import Pace
-from exchange.destinations.proposals import commits, proposals, refusal, wanted_syntaxes
+from exchange.destinations.proposals import commits, own_pair, proposals, refusal, wanted_syntaxes
 from exchange.destinations.slots import AssociationSlots
 from exchange.dimse.association import Association, AssociationLost
-from exchange.dimse.frozen import FrozenBytesError, frozen_outcome, frozen_pieces
+from exchange.dimse.frozen import FrozenBytesError, frozen_outcome
 from exchange.dimse.peer import DicomPeer
 from exchange.dimse.status import store_outcome
 from exchange.domain.delivery import DeliveryReport, InstanceOutcome, InstanceState, OutgoingInstance
@@ -58,6 +60,7 @@ class Lanes:
         self._on_outcome = on_outcome
         self._lock = threading.Lock()
         self._waiting: deque[OutgoingInstance] = deque()
+        self._aheads: list[ReadAhead] = []
         self._pace = Pace(terms.associations)
         self._report = DeliveryReport((), reachable=False)
         self._outcomes: list[InstanceOutcome] = []
@@ -143,16 +146,50 @@ class Lanes:
 
     def _converse(self, association: Association, *, further: bool) -> bool:
         """Send over one association until it ends; True when this lane wants another one."""
-        while True:
+        ahead = ReadAhead()
+        with self._lock:
+            self._aheads.append(ahead)
+        try:
+            while instance := self._next(ahead, further=further):
+                if not self._store(association, instance, ahead):
+                    return True
+                self._keep_pace(instance)
+                if self._slots.is_wanted(instance.priority, further=further):
+                    self._put_back(ahead)
+                    return self._give_way(association, instance, further=further)
+            return False
+        finally:
+            self._put_back(ahead)
             with self._lock:
-                if not self._waiting or self._stopped() or (further and self._live > self._pace.wanted):
-                    return False
-                instance = self._waiting.popleft()
-            if not self._store(association, instance):
-                return True
-            self._keep_pace(instance)
-            if self._slots.is_wanted(instance.priority, further=further):
-                return self._give_way(association, instance, further=further)
+                self._aheads.remove(ahead)
+
+    def _next(self, ahead: ReadAhead, *, further: bool) -> OutgoingInstance | None:
+        """What this lane sends next; None when it is at its end."""
+        with self._lock:
+            if self._stopped() or (further and self._live > self._pace.wanted):
+                return None
+            if (instance := ahead.give_up()) is not None:
+                return instance
+            if self._waiting:
+                return self._waiting.popleft()
+            # Nothing waits behind a peer's slow answer while a lane is free.
+            return next(filter(None, (other.give_up() for other in self._aheads)), None)
+
+    def _read_ahead(self, association: Association, ahead: ReadAhead) -> None:
+        """Take the next instance and read it, if it is short."""
+        with self._lock:
+            if self._stopped() or not self._waiting:
+                return
+            following = self._waiting[0]
+            if not is_short(following) or own_pair(following) not in association.contexts:
+                return
+            ahead.taken = self._waiting.popleft()
+        ahead.read(following)
+
+    def _put_back(self, ahead: ReadAhead) -> None:
+        with self._lock:
+            if (instance := ahead.give_up()) is not None:
+                self._waiting.appendleft(instance)
 
     def _give_way(self, association: Association, instance: OutgoingInstance, *, further: bool) -> bool:
         if further:
@@ -177,9 +214,9 @@ class Lanes:
             self._threads.append(thread)
         thread.start()
 
-    def _store(self, association: Association, instance: OutgoingInstance) -> bool:
+    def _store(self, association: Association, instance: OutgoingInstance, ahead: ReadAhead) -> bool:
         """Send one; False when the association did not survive it."""
-        pair = (instance.sop_class_uid, instance.transfer_syntax_uid)
+        pair = own_pair(instance)
         context_id = association.contexts.get(pair)
         if context_id is None:
             wanted = wanted_syntaxes(instance, association.contexts)
@@ -187,11 +224,13 @@ class Lanes:
             return True
         uid = instance.sop_instance_uid
         try:
-            pieces = frozen_pieces(instance, with_file_meta=False)
-            status = association.store(context_id, pair[0], uid, pieces, instance.priority)
+            data = ahead.content(instance)
+            association.begin_store(context_id, pair[0], uid, data, instance.priority)
+            self._read_ahead(association, ahead)
+            status = association.finish_store()
         except FrozenBytesError as error:
             self._tell(frozen_outcome(instance, error), failed=False)
-            return False
+            return association.is_open  # nothing has left of one that was checked before
         except AssociationLost as error:
             state = InstanceState.UNKNOWN if error.may_have_landed else InstanceState.PENDING
             _log.warning("association.lost", may_have_landed=error.may_have_landed)

@@ -6,28 +6,35 @@ not grow with the instance and each failure says whether the instance may have l
 """
 
 import contextlib
-import select
 import socket
 import ssl
-import struct
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import Self
 
 from exchange.dimse import commands, sockets
+from exchange.dimse.commandset import (
+    C_ECHO,
+    C_STORE,
+    N_ACTION,
+    N_EVENT_REPORT,
+    Request,
+    Response,
+    parse_answer,
+    response,
+)
 from exchange.dimse.negotiation import Agreement, Proposal, decode_answer, encode_request
+from exchange.dimse.pdu import A_ABORT, A_RELEASE_RQ_PDU, ControlPdu, PduError, PduReader, a_abort
 from exchange.dimse.peer import DicomPeer
 from exchange.dimse.sending import MessageSender
 from exchange.dimse.tls import transport_facts
+from exchange.dimse.wire import Part, Wire
 from exchange.domain.errors import InputError, PeerRefused, PeerUnavailable
 from exchange.domain.exchange import Priority
 
-_A_ABORT = bytes.fromhex("07000000000400000000")  # by the service user, no reason (PS3.8 9.3.8)
-_A_RELEASE_RQ = bytes.fromhex("05000000000400000000")
-_P_DATA_TF = 0x04
-_A_ABORT_TYPE = 0x07
-_COMMAND, _LAST = 0x01, 0x02
+_SERVICE_USER = 0  # source of our A-ABORT
+_ABORT_SECONDS = 1.0
 _RESPONSE_MAX = 1024 * 1024  # bytes of one PDU, and of one command set, that we accept in an answer
 _REPORT_MAX = 64 * 1024 * 1024  # bytes of one commitment report: 100,000 instances need 20 MiB
 _EVENTS_MAX = 16  # reports that we keep while we wait for a response
@@ -53,17 +60,18 @@ class Association:
         facts: What a receipt says of the connection (`tls`, `cipher`, `peerSpkiSha256`).
     """
 
-    def __init__(self, connection: socket.socket, peer: DicomPeer, agreement: Agreement) -> None:
+    def __init__(
+        self, wire: Wire, reader: PduReader, peer: DicomPeer, agreement: Agreement, facts: dict[str, str]
+    ) -> None:
         self.contexts = agreement.context_ids
-        self.facts = transport_facts(connection if isinstance(connection, ssl.SSLSocket) else None)
-        self._socket = connection
+        self.facts = facts
+        self._wire = wire
+        self._reader = reader
         self._timeouts = peer.timeouts
-        # The PDV item's length, context id and control header take 6 bytes of a PDU.
-        self._sender = MessageSender(connection, agreement.max_pdu - 6)
+        self._sender = MessageSender(wire, agreement.max_pdu)
         self._message_id = 0
         self._open = True
-        self._pdvs: deque[tuple[int, bytes]] = deque()
-        self._events: deque[tuple[commands.EventReport, bytes]] = deque()
+        self._events: deque[tuple[Request, bytes]] = deque()
 
     @classmethod
     def request(cls, peer: DicomPeer, proposals: Sequence[Proposal]) -> Self:
@@ -80,38 +88,40 @@ class Association:
         """
         request = encode_request(peer, proposals)
         connection = _connect(peer)
+        wire = Wire(connection, peer.host)
+        reader = PduReader(wire.receive, _RESPONSE_MAX)
         try:
-            connection.settimeout(peer.timeouts.association)
-            connection.sendall(request)
-            pdu_type, pdu = _read_pdu(connection)
-            return cls(connection, peer, decode_answer(pdu_type, pdu, proposals))
-        except OSError as error:
-            connection.close()
+            wire.allow_silence(peer.timeouts.association)
+            wire.send(request)
+            wire.expect_within(peer.timeouts.association)
+            answer = _control_pdu(reader)
+            agreement = decode_answer(answer.pdu_type, answer.data, proposals)
+            facts = transport_facts(connection if isinstance(connection, ssl.SSLSocket) else None)
+            return cls(wire, reader, peer, agreement, facts)
+        except (OSError, PduError) as error:
+            wire.close()
             raise PeerUnavailable(
                 f"cannot associate with {peer.host}:{peer.port}: {describe(error)}",
                 "check that a DICOM service listens there, and whether it wants TLS",
             ) from error
         except BaseException:
-            connection.close()
+            wire.close()
             raise
+
+    @property
+    def is_open(self) -> bool:
+        """False once it was released, aborted or lost."""
+        return self._open
 
     def store(
         self,
         context_id: int,
         sop_class_uid: str,
         sop_instance_uid: str,
-        data: Iterable[bytes],
+        data: Iterable[Part],
         priority: Priority = Priority.ROUTINE,
     ) -> int:
-        """C-STORE one data set, its bytes unchanged.
-
-        Args:
-            context_id: An accepted presentation context, from `contexts`.
-            sop_class_uid: AffectedSOPClassUID.
-            sop_instance_uid: AffectedSOPInstanceUID.
-            priority: What the peer is told of the urgency.
-            data: The encoded data set in pieces. An exception raised by it, even at its very end, keeps the
-                last fragment back: the peer then has no complete instance.
+        """C-STORE one data set, its bytes unchanged: `begin_store` and `finish_store` at once.
 
         Returns:
             The status that the peer answered.
@@ -119,10 +129,44 @@ class Association:
         Raises:
             AssociationLost: No valid answer came; the association is gone.
         """
+        self.begin_store(context_id, sop_class_uid, sop_instance_uid, data, priority)
+        return self.finish_store()
+
+    def begin_store(
+        self,
+        context_id: int,
+        sop_class_uid: str,
+        sop_instance_uid: str,
+        data: Iterable[Part],
+        priority: Priority = Priority.ROUTINE,
+    ) -> None:
+        """Send a C-STORE request. While the peer works on it the caller may do something else of use.
+
+        Args:
+            context_id: An accepted presentation context, from `contexts`.
+            sop_class_uid: AffectedSOPClassUID.
+            sop_instance_uid: AffectedSOPInstanceUID.
+            data: The encoded data set in pieces. An exception raised by it, even at its very end, keeps the
+                last fragment back: the peer then has no complete instance. Free to be overwritten on return.
+            priority: What the peer is told of the urgency.
+
+        Raises:
+            AssociationLost: It could not be sent; the association is gone.
+        """
         message_id = self._next_message_id()
         command = commands.c_store_rq(message_id, sop_class_uid, sop_instance_uid, priority)
         self._send(context_id, command, data)
-        return self._answer(commands.C_STORE_RSP)
+
+    def finish_store(self) -> int:
+        """Wait for the answer to `begin_store`.
+
+        Returns:
+            The status that the peer answered.
+
+        Raises:
+            AssociationLost: No valid answer came; the association is gone.
+        """
+        return self._answer(C_STORE)
 
     def echo(self) -> int:
         """C-ECHO; returns the status.
@@ -132,7 +176,7 @@ class Association:
         """
         context_id = next(iter(self.contexts.values()))
         self._send(context_id, commands.c_echo_rq(self._next_message_id()), None)
-        return self._answer(commands.C_ECHO_RSP)
+        return self._answer(C_ECHO)
 
     def action(self, context_id: int, target: tuple[str, str], action_type: int, data: bytes) -> int:
         """N-ACTION on a SOP instance (PS3.7 10.1.4), with action information.
@@ -152,9 +196,9 @@ class Association:
             AssociationLost: No valid answer came.
         """
         self._send(context_id, commands.n_action_rq(self._next_message_id(), *target, action_type), [data])
-        return self._answer(commands.N_ACTION_RSP)
+        return self._answer(N_ACTION)
 
-    def event(self, seconds: float) -> tuple[commands.EventReport, bytes] | None:
+    def event(self, seconds: float) -> tuple[Request, bytes] | None:
         """Wait for an N-EVENT-REPORT request; None when none comes in time. Answer it with `answer_event`.
 
         Raises:
@@ -163,28 +207,21 @@ class Association:
         if self._events:
             return self._events.popleft()
         try:
-            self._socket.settimeout(seconds)
-            if not self._readable(seconds):
+            if not self._reader.holds_bytes and not self._wire.readable(seconds):
                 return None
-            return self._read_event(*self._read_message())
-        except (OSError, InputError) as error:
+            self._wire.allow_silence(seconds)
+            return self._report(*self._read_message())
+        except (OSError, InputError, PduError) as error:
             self.abort()
             raise AssociationLost(f"cannot read a report: {describe(error)}", may_have_landed=True) from error
 
-    def answer_event(self, context_id: int, request: commands.EventReport, status: int) -> None:
+    def answer_event(self, context_id: int, request: Request, status: int) -> None:
         """Answer an N-EVENT-REPORT request.
 
         Raises:
             AssociationLost: It cannot be sent.
         """
-        self._send(context_id, commands.n_event_report_rsp(request, status), None)
-
-    def _readable(self, seconds: float) -> bool:
-        if self._pdvs or (isinstance(self._socket, ssl.SSLSocket) and self._socket.pending()):
-            return True
-        poll = select.poll()
-        poll.register(self._socket, select.POLLIN)
-        return bool(poll.poll(seconds * 1000))
+        self._send(context_id, response(request, status), None)
 
     def _next_message_id(self) -> int:
         self._message_id = self._message_id % 0xFFFF + 1
@@ -194,10 +231,11 @@ class Association:
         """Release in order; a peer that does not answer is simply left (nothing depends on it)."""
         if not self._open:
             return
-        with contextlib.suppress(OSError):
-            self._socket.settimeout(self._timeouts.association)
-            self._socket.sendall(_A_RELEASE_RQ)
-            _read_pdu(self._socket)
+        with contextlib.suppress(OSError, PduError):
+            self._wire.allow_silence(self._timeouts.association)
+            self._wire.send(A_RELEASE_RQ_PDU)
+            self._wire.expect_within(self._timeouts.association)
+            self._reader.read()
         self._close()
 
     def abort(self) -> None:
@@ -205,17 +243,17 @@ class Association:
         if not self._open:
             return
         with contextlib.suppress(OSError):
-            self._socket.settimeout(1.0)
-            self._socket.sendall(_A_ABORT)
+            self._wire.allow_silence(_ABORT_SECONDS)
+            self._wire.send(a_abort(_SERVICE_USER))
         self._close()
 
     def _close(self) -> None:
         self._open = False
-        self._socket.close()
+        self._wire.close()
 
-    def _send(self, context_id: int, command: bytes, data: Iterable[bytes] | None) -> None:
-        self._socket.settimeout(self._timeouts.send)
+    def _send(self, context_id: int, command: bytes, data: Iterable[Part] | None) -> None:
         try:
+            self._wire.allow_silence(self._timeouts.send)
             self._sender.send(context_id, command, data)
         except OSError as error:
             # OSErrors of reading the file come here too: then the last fragment was never handed over.
@@ -227,71 +265,61 @@ class Association:
             self.abort()
             raise
 
-    def _answer(self, expected: int) -> int:
-        self._socket.settimeout(self._timeouts.response)
+    def _answer(self, operation: int) -> int:
         try:
-            response = commands.parse_response(self._read_response())
-        except (OSError, InputError) as error:
+            self._wire.allow_silence(self._timeouts.response)
+            answer = self._read_response()
+        except (OSError, InputError, PduError) as error:
             self.abort()
             raise AssociationLost(
                 f"cannot tell what the peer did: {describe(error)}", may_have_landed=True
             ) from error
-        if (
-            response.command_field != expected
-            or response.message_id_responded_to != self._message_id
-            or response.has_data_set
-        ):
+        if answer.operation != operation or answer.message_id != self._message_id or answer.has_data_set:
             self.abort()
             raise AssociationLost(
                 "cannot tell what the peer did: its response belongs to something else", may_have_landed=True
             )
-        return response.status
+        return answer.status
 
-    def _read_response(self) -> bytes:
-        """The next command set that is no event report; those are put aside."""
+    def _read_response(self) -> Response:
+        """The next response; event reports that come before it are put aside."""
         while True:
-            command, data = self._read_message()
-            if commands.command_field(command) != commands.N_EVENT_REPORT_RQ:
-                return command
+            message, data = self._read_message()
+            if isinstance(message, Response):
+                return message
             if len(self._events) >= _EVENTS_MAX:
                 raise ConnectionAbortedError("the peer sends reports instead of a response")
-            self._events.append(self._read_event(command, data))
+            self._events.append(self._report(message, data))
 
     @staticmethod
-    def _read_event(command: bytes, data: bytes) -> tuple[commands.EventReport, bytes]:
-        if commands.command_field(command) != commands.N_EVENT_REPORT_RQ:
+    def _report(message: Request | Response, data: bytes) -> tuple[Request, bytes]:
+        if isinstance(message, Response) or message.operation != N_EVENT_REPORT:
             raise ConnectionAbortedError("the peer sent something that was not asked for")
-        return commands.parse_event_report(command), data
+        return message, data
 
-    def _read_message(self) -> tuple[bytes, bytes]:
-        """One message: its command set, and its data set where the command set announces one."""
-        command = self._read_set(_COMMAND, _RESPONSE_MAX)
-        if commands.command_field(command) != commands.N_EVENT_REPORT_RQ:
-            return command, b""
-        if not commands.parse_event_report(command).has_data_set:
-            return command, b""
-        return command, self._read_set(0, _REPORT_MAX)
+    def _read_message(self) -> tuple[Request | Response, bytes]:
+        """One message: its command set and, of a request that announces one, its data set."""
+        message = parse_answer(self._read_set(_RESPONSE_MAX, is_command=True))
+        if isinstance(message, Response) or not message.has_data_set:
+            return message, b""
+        return message, self._read_set(_REPORT_MAX, is_command=False)
 
-    def _read_set(self, kind: int, most: int) -> bytes:
+    def _read_set(self, most: int, *, is_command: bool) -> bytes:
         """The fragments of a command set or data set, joined."""
         joined = bytearray()
         while True:
-            if not self._pdvs:
-                self._pdvs.extend(self._read_pdvs())
-            control, fragment = self._pdvs.popleft()
-            if control & _COMMAND != kind or len(joined) + len(fragment) > most:
+            came = self._reader.read()
+            if isinstance(came, ControlPdu):
+                if came.pdu_type == A_ABORT:
+                    raise ConnectionAbortedError("the peer aborted the association")
+                raise ConnectionAbortedError(
+                    f"the peer sent PDU type 0x{came.pdu_type:02X} instead of a response"
+                )
+            if came.is_command != is_command or len(joined) + len(came.data) > most:
                 raise ConnectionAbortedError("the peer's response is malformed")
-            joined += fragment
-            if control & _LAST:
+            joined += came.data
+            if came.is_last:
                 return bytes(joined)
-
-    def _read_pdvs(self) -> list[tuple[int, bytes]]:
-        pdu_type, pdu = _read_pdu(self._socket)
-        if pdu_type == _A_ABORT_TYPE:
-            raise ConnectionAbortedError("the peer aborted the association")
-        if pdu_type != _P_DATA_TF:
-            raise ConnectionAbortedError(f"the peer sent PDU type 0x{pdu_type:02X} instead of a response")
-        return list(_pdvs(pdu[6:]))
 
     def __enter__(self) -> Self:
         return self
@@ -313,6 +341,8 @@ def describe(error: Exception) -> str:
         return (
             f"TLS failed ({error.reason or 'unknown reason'})".replace("_", " ").lower().replace("tls", "TLS")
         )
+    if isinstance(error, PduError):
+        return error.why
     if isinstance(error, ConnectionAbortedError) or not isinstance(error, OSError):
         return str(error)
     return (error.strerror or "the connection broke").lower()
@@ -326,9 +356,9 @@ def _connect(peer: DicomPeer) -> socket.socket:
         raise PeerUnavailable(
             f"cannot reach {where}: {describe(error)}", "check host, port, firewall, and that the peer runs"
         ) from error
-    sockets.tune(plain)
     if peer.tls is None:
         return plain
+    sockets.tune(plain)
     try:
         return peer.tls.wrap_socket(plain, server_hostname=peer.host)
     except ssl.SSLCertVerificationError as error:
@@ -345,28 +375,9 @@ def _connect(peer: DicomPeer) -> socket.socket:
         ) from error
 
 
-def _read_pdu(connection: socket.socket) -> tuple[int, bytes]:
-    """One PDU: its type and all its bytes, header included."""
-    header = sockets.receive(connection, 6)
-    if len(header) < 6:
-        raise ConnectionAbortedError("the peer closed the connection")
-    pdu_type, length = struct.unpack(">BxL", header)
-    if length > _RESPONSE_MAX:
-        raise ConnectionAbortedError("the peer announced a PDU beyond the limit")
-    body = sockets.receive(connection, length)
-    if len(body) < length:
-        raise ConnectionAbortedError("the peer closed the connection inside a PDU")
-    return pdu_type, bytes(header + body)
-
-
-def _pdvs(items: bytes) -> Iterator[tuple[int, bytes]]:
-    position = 0
-    while position < len(items):
-        if position + 6 > len(items):
-            raise ConnectionAbortedError("the peer's response is malformed")
-        (length,) = struct.unpack_from(">L", items, position)
-        end = position + 4 + length
-        if length < 2 or end > len(items):
-            raise ConnectionAbortedError("the peer's response is malformed")
-        yield items[position + 5], items[position + 6 : end]
-        position = end
+def _control_pdu(reader: PduReader) -> ControlPdu:
+    """What answers the proposal."""
+    came = reader.read()
+    if not isinstance(came, ControlPdu):
+        raise ConnectionAbortedError("the peer sent data before it accepted")
+    return came

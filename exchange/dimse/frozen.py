@@ -6,7 +6,10 @@ before the iterator ended in order: it raises at its end when these are not the 
 
 import errno
 from collections.abc import Iterator
+from contextlib import contextmanager
 from hashlib import sha256
+from io import RawIOBase
+from typing import BinaryIO, cast
 
 from exchange.dicomio.filemeta import encode_file_meta, read_file_meta
 from exchange.dicomio.stream import open_binary
@@ -15,6 +18,8 @@ from exchange.domain.delivery import DAMAGED, InstanceOutcome, InstanceState, Ou
 from exchange.domain.errors import DeliveryError, InputError
 
 PIECE = 256 * 1024
+WHOLE_MAX = 4 * 1024 * 1024
+"""Longest data set that `WholeReader` holds, in bytes."""
 # Of the machine or the disk, not of this file: the next attempt may find it readable.
 _PASSING = frozenset({errno.EIO, errno.ESTALE, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN})
 
@@ -42,23 +47,60 @@ def frozen_pieces(instance: OutgoingInstance, *, with_file_meta: bool) -> Iterat
         FrozenBytesError: It cannot be read, or its data set's SHA-256 is not `instance.sha256`.
     """
     state = sha256()
+    with _opened(instance) as (file, _):
+        if with_file_meta:
+            yield fresh_file_meta(instance)
+        while piece := file.read(PIECE):
+            state.update(piece)
+            yield piece
+    _require(state.hexdigest(), instance)
+
+
+class WholeReader:
+    """Reads short data sets whole and checks them before their first byte leaves; one buffer for all."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def read(self, instance: OutgoingInstance) -> memoryview | None:
+        """The data set, valid until the next call; None when it is too long to be held.
+
+        Raises:
+            FrozenBytesError: It cannot be read, or its SHA-256 is not `instance.sha256`.
+        """
+        with _opened(instance) as (file, length):
+            if length > WHOLE_MAX:
+                return None
+            if length > len(self._buffer):
+                self._buffer = bytearray(length)
+            view = memoryview(self._buffer)[:length]
+            filled = 0
+            stream = cast("RawIOBase", file)  # both kinds of sources are, and BinaryIO has no readinto
+            while count := stream.readinto(view[filled:]):
+                filled += count
+        _require(sha256(view[:filled]).hexdigest(), instance)
+        return view
+
+
+@contextmanager
+def _opened(instance: OutgoingInstance) -> Iterator[tuple[BinaryIO, int]]:
+    """The frozen file at the start of its data set, and how long that is; failures in our own words."""
     try:
         with open_binary(instance.source) as file:
             size = file.seek(0, 2)
             offset = read_file_meta(Window(file, size)).dataset_offset
             file.seek(offset)
-            if with_file_meta:
-                yield fresh_file_meta(instance)
-            while piece := file.read(PIECE):
-                state.update(piece)
-                yield piece
+            yield file, size - offset
     except (OSError, InputError) as error:
         raise FrozenBytesError(
             "cannot read the frozen file",
             "check the disk and the state folder, bring the file back from a backup, then retry the exchange",
             altered=getattr(error, "errno", None) not in _PASSING,
         ) from error
-    if state.hexdigest() != instance.sha256:
+
+
+def _require(digest: str, instance: OutgoingInstance) -> None:
+    if digest != instance.sha256:
         raise FrozenBytesError(
             "cannot send the frozen file: its bytes are not those that were proved",
             "find out who changed it, bring it back from a backup, then retry the exchange",

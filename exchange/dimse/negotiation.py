@@ -15,6 +15,7 @@ from pynetdicom.pdu_primitives import (
 from pynetdicom.presentation import build_context
 
 from exchange.dicomio.filemeta import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from exchange.dimse import pdu as upper_layer
 from exchange.dimse.peer import DicomPeer
 from exchange.domain.errors import ConfigurationError, PeerRefused, PeerUnavailable
 
@@ -81,15 +82,15 @@ def decode_answer(pdu_type: int, pdu: bytes, proposals: Sequence[Proposal]) -> A
         PeerUnavailable: A-ASSOCIATE-RJ, transient; an abort; or an answer that is none.
     """
     try:
-        if pdu_type == 0x02:
+        if pdu_type == upper_layer.A_ASSOCIATE_AC:
             return _agreement(pdu, proposals)
-        if pdu_type == 0x03:
+        if pdu_type == upper_layer.A_ASSOCIATE_RJ:
             raise _rejection(pdu)
     except (PeerRefused, PeerUnavailable):
         raise
     except Exception as error:
         raise PeerUnavailable("cannot associate: the peer's answer is malformed") from error
-    if pdu_type == 0x07:
+    if pdu_type == upper_layer.A_ABORT:
         raise PeerUnavailable("cannot associate: the peer aborted", "see the peer's own log")
     raise PeerUnavailable(f"cannot associate: the peer answered with PDU type 0x{pdu_type:02X}")
 

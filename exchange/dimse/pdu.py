@@ -15,6 +15,7 @@ from exchange.domain.errors import LockgateError
 
 A_ASSOCIATE_RQ, A_ASSOCIATE_AC, A_ASSOCIATE_RJ = 0x01, 0x02, 0x03
 P_DATA_TF, A_RELEASE_RQ, A_RELEASE_RP, A_ABORT = 0x04, 0x05, 0x06, 0x07
+A_RELEASE_RQ_PDU = bytes.fromhex("05000000000400000000")
 A_RELEASE_RP_PDU = bytes.fromhex("06000000000400000000")
 COMMAND, LAST = 0x01, 0x02  # message control header of a PDV (PS3.8 E.2)
 
@@ -42,11 +43,13 @@ class PduError(LockgateError):
     """What came is no PDU that may come here.
 
     Attributes:
+        why: What is wrong with it, in words.
         reason: For the A-ABORT that answers it.
     """
 
     def __init__(self, why: str, reason: AbortReason) -> None:
         super().__init__(f"cannot read what the peer sent: {why}", "see the peer's own log")
+        self.why = why
         self.reason = reason
 
 
@@ -105,6 +108,11 @@ class PduReader:
         self._pdu_left = 0  # of the current P-DATA-TF, without what was handed out
         self._pdv_left = 0  # of its current fragment
         self._context_id = self._control = 0
+
+    @property
+    def holds_bytes(self) -> bool:
+        """Whether bytes were received that are not handed out yet."""
+        return self._start < self._end
 
     def read(self) -> Fragment | ControlPdu:
         """The next piece of a fragment, or the next other PDU.
@@ -193,10 +201,14 @@ def a_associate_rj(result: int, source: int, reason: int) -> bytes:
     return struct.pack(">BxLxBBB", A_ASSOCIATE_RJ, 4, result, source, reason)
 
 
+def p_data_header(context_id: int, control: int, size: int) -> bytes:
+    """What stands before the only fragment, of so many bytes, of a P-DATA-TF PDU (PS3.8 9.3.5, E.2)."""
+    return _P_DATA_HEADER.pack(P_DATA_TF, size + 6, size + 2, context_id, control)
+
+
 def p_data(context_id: int, control: int, fragment: bytes | memoryview) -> bytes:
-    """A P-DATA-TF PDU with one fragment (PS3.8 9.3.5, E.2)."""
-    size = len(fragment)
-    return _P_DATA_HEADER.pack(P_DATA_TF, size + 6, size + 2, context_id, control) + fragment
+    """A P-DATA-TF PDU with one fragment."""
+    return p_data_header(context_id, control, len(fragment)) + fragment
 
 
 def command_pdus(context_id: int, command: bytes, max_pdu: int) -> bytes:

@@ -1,18 +1,12 @@
-"""One DIMSE message onto one socket: PDU headers and slices of the data in one call, nothing copied."""
+"""One DIMSE message onto one connection: PDU headers and slices of the data in few calls, nothing copied."""
 
-import socket
-import ssl
-import struct
 from collections.abc import Iterable, Iterator
-from typing import TypeAlias
 
-_P_DATA_TF = 0x04
-_COMMAND, _LAST = 0x01, 0x02
-_WRITE_SIZE = 256 * 1024  # bytes handed to the kernel at a time; bounds what one message holds in memory
-_MOST_PARTS = 512  # of one system call; Linux takes 1024 (IOV_MAX)
+from exchange.dimse.pdu import COMMAND, LAST, p_data_header
+from exchange.dimse.wire import Part, Wire
 
-Part: TypeAlias = bytes | memoryview
-Parts: TypeAlias = list[Part]
+_WRITE_SIZE = 256 * 1024  # bytes handed over at a time; bounds what a message in pieces holds in memory
+_MOST_PARTS = 512  # handed over at a time, about: a peer may want tiny PDUs
 
 
 class MessageSender:
@@ -22,18 +16,18 @@ class MessageSender:
         handed_over: True when the last fragment of the message was given to the network.
     """
 
-    def __init__(self, connection: socket.socket, fragment_size: int) -> None:
+    def __init__(self, wire: Wire, max_pdu: int) -> None:
         """Prepare.
 
         Args:
-            connection: Plain or TLS.
-            fragment_size: Longest fragment of a PDV, in bytes.
+            wire: Where to.
+            max_pdu: Longest P-DATA-TF that the peer takes, in bytes without the PDU header.
         """
-        self._socket = connection
-        self._size = fragment_size
+        self._wire = wire
+        self._size = max_pdu - 6  # the PDV item's length, context id and control header
         self.handed_over = False
 
-    def send(self, context_id: int, command: bytes, data: Iterable[bytes] | None) -> None:
+    def send(self, context_id: int, command: bytes, data: Iterable[Part] | None) -> None:
         """Send a command set and, unless None, a data set.
 
         Args:
@@ -45,79 +39,42 @@ class MessageSender:
             OSError: The connection broke or the peer takes nothing.
         """
         self.handed_over = False
-        for parts, last in _writes(_pdus(context_id, command, data, self._size)):
-            self.handed_over = last
-            self._write(parts)
+        parts: list[Part] = []
+        length = 0
+        for pdu, last in self._pdus(context_id, command, data):
+            parts += pdu
+            length += self._size
+            if last or length >= _WRITE_SIZE or len(parts) >= _MOST_PARTS:
+                self.handed_over = last
+                self._wire.send_parts(parts)
+                parts, length = [], 0
 
-    def _write(self, parts: Parts) -> None:
-        if isinstance(self._socket, ssl.SSLSocket):
-            self._socket.sendall(b"".join(parts))  # TLS copies in any case: one record stream, few calls
-            return
-        sent = self._socket.sendmsg(parts)
-        while parts:
-            parts = _unsent(parts, sent)
-            sent = self._socket.sendmsg(parts) if parts else 0
+    def _pdus(
+        self, context_id: int, command: bytes, data: Iterable[Part] | None
+    ) -> Iterator[tuple[list[Part], bool]]:
+        """The PDUs of one message; True marks the very last."""
+        yield from self._cut(context_id, COMMAND, [command], ends=data is None)
+        if data is not None:
+            yield from self._cut(context_id, 0, data, ends=True)
 
-
-def _unsent(parts: Parts, sent: int) -> Parts:
-    """What is left of these parts after so many bytes."""
-    for index, part in enumerate(parts):
-        if sent < len(part):
-            return [memoryview(part)[sent:], *parts[index + 1 :]]
-        sent -= len(part)
-    return []
-
-
-def _pdus(
-    context_id: int, command: bytes, data: Iterable[bytes] | None, size: int
-) -> Iterator[tuple[Parts, bool]]:
-    """The PDUs of one message; True marks the very last, made only after `data` ended in order."""
-    yield from _held_back(context_id, _COMMAND, _fragments([command], size), ends=data is None)
-    if data is not None:
-        yield from _held_back(context_id, 0, _fragments(data, size), ends=True)
-
-
-def _held_back(
-    context_id: int, control: int, fragments: Iterable[Parts], *, ends: bool
-) -> Iterator[tuple[Parts, bool]]:
-    """PDUs of a command or data set, each made when it is known whether another follows."""
-    held: Parts = []
-    for parts in fragments:
-        if held:
-            yield _pdu(context_id, control, held), False
-        held = parts
-    yield _pdu(context_id, control | _LAST, held), ends
-
-
-def _pdu(context_id: int, control: int, parts: Parts) -> Parts:
-    length = sum(map(len, parts))
-    return [struct.pack(">BxLLBB", _P_DATA_TF, length + 6, length + 2, context_id, control), *parts]
-
-
-def _fragments(pieces: Iterable[bytes], size: int) -> Iterator[Parts]:
-    """The pieces cut and joined, by reference, to runs of `size` bytes; the last may be shorter."""
-    parts: Parts = []
-    room = size
-    for piece in pieces:
-        view = memoryview(piece)
-        while view:
-            parts.append(view[:room])
-            view = view[room:]
-            room -= len(parts[-1])
-            if not room:
-                yield parts
-                parts, room = [], size
-    if parts:
-        yield parts
-
-
-def _writes(pdus: Iterable[tuple[Parts, bool]]) -> Iterator[tuple[Parts, bool]]:
-    """PDUs joined to writes of about 256 KiB; True marks the write with the last PDU."""
-    parts: Parts = []
-    length = 0
-    for pdu, last in pdus:
-        parts += pdu
-        length += sum(map(len, pdu))
-        if last or length >= _WRITE_SIZE or len(parts) >= _MOST_PARTS:
-            yield parts, last
-            parts, length = [], 0
+    def _cut(
+        self, context_id: int, control: int, pieces: Iterable[Part], *, ends: bool
+    ) -> Iterator[tuple[list[Part], bool]]:
+        """The PDUs of a command or data set; the last is made only after `pieces` ended in order."""
+        size = self._size
+        header = p_data_header(context_id, control, size)
+        pdu: list[Part] = [header]
+        room = size
+        for piece in pieces:
+            view = memoryview(piece)
+            start, end = 0, len(view)
+            while start < end:
+                if not room:  # full, and more follows: not the last one
+                    yield pdu, False
+                    pdu, room = [header], size
+                part = view[start : start + room]
+                pdu.append(part)
+                start += len(part)
+                room -= len(part)
+        pdu[0] = p_data_header(context_id, control | LAST, size - room)
+        yield pdu, ends

@@ -1,20 +1,25 @@
-"""One accepted connection with its timers: plain TCP or TLS, tuned as every DICOM socket is.
+"""One connection with its timers, as acceptor or requestor: plain TCP or TLS, tuned as every DICOM socket is.
 
 A plain socket is left blocking, with the kernel's own receive timeout: Python's timeouts cost a poll, and so
 one more giving away of the interpreter, at each read.
 """
 
 import contextlib
+import select
 import socket
 import ssl
 import struct
 import time
 from hashlib import sha256
+from typing import TypeAlias
 
 from exchange.dimse import sockets
 
+Part: TypeAlias = bytes | memoryview
+
 _WORTH_WAITING = 16 * 1024  # bytes: more than this is waited for in one piece
 _DRAIN = 64 * 1024
+_IOV_MAX = 1024  # parts of one system call (Linux)
 
 
 class Wire:
@@ -97,6 +102,33 @@ class Wire:
         except BlockingIOError as error:
             raise TimeoutError from error
 
+    def send_parts(self, parts: list[Part]) -> None:
+        """Send all of these, neither joined nor copied where the system can (with TLS it cannot).
+
+        What the peer answers is acknowledged at once even while nobody reads it yet.
+
+        Raises:
+            TimeoutError: The peer does not take it.
+            OSError: The connection broke.
+        """
+        if isinstance(self._socket, ssl.SSLSocket):
+            self._socket.sendall(b"".join(parts))
+        else:
+            try:
+                while parts:
+                    parts = _unsent(parts, self._socket.sendmsg(parts[:_IOV_MAX]))
+            except BlockingIOError as error:
+                raise TimeoutError from error
+        sockets.arm_quickack(self._socket)
+
+    def readable(self, seconds: float) -> bool:
+        """Whether something can be read, now or within so many seconds."""
+        if isinstance(self._socket, ssl.SSLSocket) and self._socket.pending():
+            return True
+        poll = select.poll()
+        poll.register(self._socket, select.POLLIN)
+        return bool(poll.poll(seconds * 1000))
+
     def wake(self) -> None:
         """End the reading side, from any thread: a waiting read returns as if the peer had closed."""
         with contextlib.suppress(OSError):
@@ -131,3 +163,12 @@ class Wire:
         whole, part = divmod(max(int(seconds * 1_000_000), 1), 1_000_000)
         for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
             self._socket.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", whole, part))
+
+
+def _unsent(parts: list[Part], sent: int) -> list[Part]:
+    """What is left of these parts after so many bytes."""
+    for index, part in enumerate(parts):
+        if sent < len(part):
+            return [memoryview(part)[sent:], *parts[index + 1 :]]
+        sent -= len(part)
+    return []

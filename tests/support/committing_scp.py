@@ -11,6 +11,7 @@ from pydicom import Dataset
 from pynetdicom import AE, evt
 from pynetdicom.transport import ThreadedAssociationServer
 
+from exchange.dimse.requesting import keep_responses
 from tests.support.ports import HOST
 from tests.support.scripted_scp import CT, EXPLICIT
 
@@ -137,7 +138,11 @@ class CommittingScp:
             thread.join(10)
 
     def __enter__(self) -> Self:
-        handlers = [(evt.EVT_C_STORE, self._store), (evt.EVT_N_ACTION, self._action)]
+        handlers = [
+            (evt.EVT_C_STORE, self._store),
+            (evt.EVT_N_ACTION, self._action),
+            (evt.EVT_CONN_OPEN, keep_responses),
+        ]
         self._server = self._ae.make_server(
             (HOST, self.port), evt_handlers=handlers, server_class=ThreadedAssociationServer
         )

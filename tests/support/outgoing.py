@@ -14,6 +14,8 @@ from exchange.domain.delivery import OutgoingInstance
 
 STUDY = "2.25.100"
 SERIES = "2.25.200"
+UIDS = [f"2.25.{number}" for number in range(301, 305)]
+"""SOP Instance UIDs of a study as `make_study` makes it by default."""
 
 
 def outgoing(path: Path) -> OutgoingInstance:

@@ -1,22 +1,23 @@
 """Several associations to one peer: adaptive, bounded, resumed per SOP Instance UID."""
 
+import errno
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 from pydicom import dcmread  # noqa: TID251 - tests build their input
 
-from exchange.destinations import lanes
+from exchange.destinations import ahead, lanes
 from exchange.destinations.dicom import DicomDestination
 from exchange.destinations.lanes import Terms
 from exchange.destinations.pace import Pace
 from exchange.dimse.peer import DicomPeer, Timeouts
-from exchange.domain.delivery import InstanceOutcome, InstanceState, OutgoingInstance
+from exchange.domain.delivery import DAMAGED, InstanceOutcome, InstanceState, OutgoingInstance
 from exchange.domain.exchange import Priority
-from tests.support.outgoing import example, freeze, make_study
+from tests.support.outgoing import example, freeze, make_study, plain_file
 from tests.support.ports import HOST
 from tests.support.scripted_scp import CT, EXPLICIT, ScriptedScp, store_then_reset
 
@@ -274,9 +275,108 @@ def test_memory_does_not_grow_with_an_instance(tmp_path: Path) -> None:
             nonlocal alive
             alive -= 1
 
-    (instance,) = make_study(tmp_path, 1)
+    (short,) = make_study(tmp_path, 1)
+    instance = replace(short, byte_count=200 * 256 * 1024)
     with pytest.MonkeyPatch.context() as context, ScriptedScp(maximum_pdu_size=16382) as scp:
-        context.setattr(lanes, "frozen_pieces", pieces)
+        context.setattr(ahead, "frozen_pieces", pieces)
         report = destination(scp.port).send([instance], lambda _: None)
     assert [one.state for one in report.outcomes] == [SENT]
     assert peak <= 8
+
+
+class Watched:
+    """A frozen file that tells when it is opened, and may do worse."""
+
+    def __init__(self, path: Path, on_open: Callable[[], None]) -> None:
+        self._path = path
+        self._on_open = on_open
+
+    def open_plain(self) -> BinaryIO:
+        self._on_open()
+        return self._path.open("rb", buffering=0)
+
+
+def watched(instance: OutgoingInstance, on_open: Callable[[], None]) -> OutgoingInstance:
+    return replace(instance, source=Watched(plain_file(instance), on_open))
+
+
+def test_the_next_instance_is_read_while_the_peer_is_busy(study: Sequence[OutgoingInstance]) -> None:
+    opened = threading.Event()
+    seen: list[bool] = []
+
+    def busy(_event: Any, _ended: threading.Event) -> int:
+        seen.append(opened.wait(SECONDS))
+        return 0x0000
+
+    instances = [study[0], watched(study[1], opened.set), study[2]]
+    with ScriptedScp({study[0].sop_instance_uid: busy}) as scp:
+        report = destination(scp.port, 1).send(instances, lambda _: None)
+        assert scp.received == {each.sop_instance_uid: [each.sha256] for each in study[:3]}
+    assert seen == [True]
+    assert [one.sop_instance_uid for one in report.outcomes] == [one.sop_instance_uid for one in study[:3]]
+
+
+def test_a_damaged_file_read_ahead_costs_no_association(tmp_path: Path) -> None:
+    study = make_study(tmp_path, 4)
+    data = bytearray(plain_file(study[1]).read_bytes())
+    data[-1] ^= 1
+    plain_file(study[1]).write_bytes(data)
+    plain_file(study[2]).unlink()
+    with ScriptedScp() as scp:
+        report = destination(scp.port, 1).send(study, lambda _: None)
+        assert list(scp.received) == [study[0].sop_instance_uid, study[3].sop_instance_uid]
+        assert scp.associations == 1
+    # The first instance's answer is told before what is wrong with the next.
+    assert [one.status for one in report.outcomes] == ["0x0000", DAMAGED, DAMAGED, "0x0000"]
+
+
+def test_a_file_that_cannot_be_read_just_now_stays_pending(study: Sequence[OutgoingInstance]) -> None:
+    def fail() -> None:
+        raise OSError(errno.EIO, "I/O error")
+
+    with ScriptedScp() as scp:
+        report = destination(scp.port, 1).send([study[0], watched(study[1], fail), study[2]], lambda _: None)
+    assert [one.state for one in report.outcomes] == [SENT, PENDING, SENT]
+    assert report.outcomes[1].status == "unreadable"
+
+
+def test_what_fails_while_reading_ahead_hides_no_answer(study: Sequence[OutgoingInstance]) -> None:
+    def fail() -> None:
+        raise RuntimeError("a mistake of ours")
+
+    told: list[InstanceOutcome] = []
+    with ScriptedScp() as scp, pytest.raises(RuntimeError, match="a mistake of ours"):
+        destination(scp.port, 1).send([study[0], watched(study[1], fail)], told.append)
+    assert [(one.sop_instance_uid, one.state) for one in told] == [(study[0].sop_instance_uid, SENT)]
+
+
+def test_an_attempt_that_is_cancelled_sends_nothing_that_was_read_ahead(
+    study: Sequence[OutgoingInstance],
+) -> None:
+    opened = threading.Event()
+
+    def cancel(_: InstanceOutcome) -> None:
+        assert opened.is_set()
+        raise RuntimeError("the attempt is over")
+
+    instances = [study[0], watched(study[1], opened.set), *study[2:6]]
+    with ScriptedScp() as scp:
+        there = destination(scp.port, 1)
+        with pytest.raises(RuntimeError, match="attempt is over"):
+            there.send(instances, cancel)
+        assert list(scp.received) == [study[0].sop_instance_uid]
+        assert {one.state for one in there.send(study[1:6], lambda _: None).outcomes} == {SENT}
+        assert all(len(comings) == 1 for comings in scp.received.values())
+
+
+def test_an_instance_read_ahead_survives_the_loss_of_the_one_before(
+    study: Sequence[OutgoingInstance],
+) -> None:
+    openings: list[str] = []
+    instances = [study[0], watched(study[1], lambda: openings.append("")), study[2]]
+    with ScriptedScp({study[0].sop_instance_uid: store_then_reset}) as scp:
+        report = destination(scp.port, 1).send(instances, lambda _: None)
+        assert scp.associations == 2
+        assert scp.received == {each.sop_instance_uid: [each.sha256] for each in study[:3]}
+    assert [one.state for one in report.outcomes] == [UNKNOWN, SENT, SENT]
+    assert len(openings) == 2  # once read ahead, once more for the new association

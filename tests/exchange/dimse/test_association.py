@@ -116,6 +116,21 @@ def test_bytes_arrive_unchanged_at_any_pdu_length(maximum_pdu_size: int) -> None
         assert scp.received == {uid: [sha256(data).hexdigest()] for uid, data in contents.items()}
 
 
+def test_what_was_sent_may_be_overwritten_before_it_is_answered() -> None:
+    data = bytearray(range(256)) * 10_000
+    before = sha256(data).hexdigest()
+    with (
+        ScriptedScp() as scp,
+        Association.request(peer(scp.port), [(CT, EXPLICIT)]) as association,
+    ):
+        association.begin_store(association.contexts[CT, EXPLICIT], CT, "2.25.1", [memoryview(data)])
+        data[:] = bytes(len(data))
+        assert association.finish_store() == 0
+        assert association.is_open
+        assert scp.received == {"2.25.1": [before]}
+    assert not association.is_open
+
+
 def accept(connection: socket.socket) -> None:
     """Accept every presentation context that is proposed."""
     request = A_ASSOCIATE_RQ()
