@@ -22,11 +22,6 @@ def peer_health(database: Database) -> dict[str, PeerHealth]:
     )
 
 
-def health_of(database: Database, destination: str) -> PeerHealth | None:
-    """Of one destination; None when nothing was ever sent to it."""
-    return database.read(lambda connection: _health(connection, destination))
-
-
 def change_health(
     database: Database, destination: str, change: Callable[[PeerHealth | None], PeerHealth]
 ) -> tuple[PeerHealth | None, PeerHealth]:

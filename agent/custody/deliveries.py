@@ -74,16 +74,6 @@ def open_deliveries(
     return database.write(work)
 
 
-def due_deliveries(database: Database, now: datetime) -> tuple[DeliveryRecord, ...]:
-    """Deliveries that may be tried now, the longest waiting first."""
-    table = schema.deliveries
-    due = sa.or_(
-        table.c.state == DeliveryState.PENDING,
-        sa.and_(table.c.state == DeliveryState.WAITING, table.c.next_attempt_at <= now),
-    )
-    return database.read(lambda connection: delivery_rows(connection, due))
-
-
 def claim_delivery(database: Database, delivery_id: str, number: int) -> DeliveryClaim:
     """Take the right to send attempt `number`; a repetition of the same attempt gets the same token.
 

@@ -107,12 +107,6 @@ def record_receipt(database: Database, receipt_id: str, edition: Edition) -> Rec
     return database.write(work)
 
 
-def receipts_of(database: Database, exchange_id: str) -> tuple[ReceiptRecord, ...]:
-    """The recorded receipts of an exchange, both editions, oldest first."""
-    which = schema.receipt_events.c.exchange_id == exchange_id
-    return database.read(lambda connection: receipt_rows(connection, which))
-
-
 def owed_receipts(database: Database) -> tuple[OwedReceipt, ...]:
     """R2 of ended deliveries and R3 of ended exchanges that are not recorded in both editions yet.
 

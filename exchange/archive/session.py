@@ -16,6 +16,7 @@ from pynetdicom.transport import AssociationSocket
 
 from exchange.dicomio.filemeta import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from exchange.dimse.peer import DicomPeer
+from exchange.dimse.requesting import keep_responses
 from exchange.dimse.sockets import tune_association
 from exchange.domain.errors import ConfigurationError, DeliveryError, PeerRefused, PeerUnavailable
 
@@ -160,7 +161,7 @@ class FindSession:
                 peer.port,
                 ae_title=peer.ae_title,
                 tls_args=(peer.tls, peer.host) if peer.tls else None,
-                evt_handlers=[(evt.EVT_CONN_OPEN, tune_association)],
+                evt_handlers=[(evt.EVT_CONN_OPEN, tune_association), (evt.EVT_CONN_OPEN, keep_responses)],
             )
         except (ValueError, TypeError) as error:
             ae.close_socket()

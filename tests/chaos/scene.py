@@ -117,9 +117,9 @@ class Scene:
         """Until every accepted instance is in an exchange and every exchange is over."""
 
         def over(box: Appliance) -> bool:
-            found = box.exchanges()
-            members = sum(one["instance_count"] for one in found)
-            return members >= len(self.accepted) and all(one["state"] in OVER for one in found)
+            found = box.status()
+            working = sum(count for state, count in found["exchanges"].items() if state not in OVER)
+            return found["instances"] >= len(self.accepted) and not working
 
         self.box.wait_for(over, "end of all exchanges", deadline_seconds)
 

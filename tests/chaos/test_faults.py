@@ -11,13 +11,11 @@ import pytest
 
 from tests.chaos.faults import TABLE, Fault, Progress
 from tests.chaos.scene import Scene, house
-from tests.support.appliance import Appliance
 
 pytestmark = pytest.mark.timeout(180)
 
 # Refused for now (PS3.4 B.2.3: 0xA7xx out of resources; 0xC0FF is ours: cannot store) or not answered at all.
 TRY_AGAIN = (0xA700, 0xC000)
-QUEUED = 20  # a thousand in the soak
 
 
 @pytest.fixture(scope="module")
@@ -90,26 +88,3 @@ def test_the_log_is_usable_afterwards(scene: Scene) -> None:
     assert lines
     assert "Traceback" not in scene.box.log_text()
     assert not scene.originals_named()
-
-
-def test_queued_studies_survive_a_restart(scene: Scene) -> None:
-    """Twenty exchanges wait for a partner that is away; the daemon is killed; all go out, once."""
-    known = scene.known()
-    scene.partner.down()
-    try:
-        for _ in range(QUEUED):
-            scene.bring("PARTNER", 1)
-
-        def queued(_box: Appliance) -> bool:
-            mine = scene.exchanges_of("PARTNER", known)
-            return len(mine) == QUEUED and all(one["state"] == "delivering" for one in mine)
-
-        scene.wait(queued, "queued exchanges")
-        scene.box.kill9()
-        scene.box.start()
-        assert all(one["state"] == "delivering" for one in scene.exchanges_of("PARTNER", known))
-    finally:
-        scene.partner.up()
-    scene.wait_over(120)
-    assert {one["state"] for one in scene.exchanges_of("PARTNER", known)} == {"closed"}
-    scene.check()

@@ -144,16 +144,18 @@ def test_claims_are_compare_and_set(database: Database) -> None:
 
 def test_deliveries_become_due(world: World) -> None:
     one, two = world.delivering("a", to=("one", "two"))
-    assert {each.destination for each in deliveries.due_deliveries(world.database, START)} == {"one", "two"}
-    assert queueing.next_due_after(world.database, START) is None
-    deliveries.reschedule(world.database, world.claim(one), START + timedelta(hours=1), "peer-unavailable")
+    soon, later = START + timedelta(minutes=1), START + timedelta(hours=1)
+    assert {each.destination for each in world.due(soon)} == {"one", "two"}
+    assert queueing.next_due_after(world.database, soon) is None
+    deliveries.reschedule(world.database, world.claim(one), later, "peer-unavailable")
     world.claim(two)
-    assert deliveries.due_deliveries(world.database, START) == ()
-    assert queueing.next_due_after(world.database, START) == START + timedelta(hours=1)
-    (due,) = deliveries.due_deliveries(world.database, START + timedelta(hours=1))
-    assert (due.delivery_id, due.last_error_code) == (one.delivery_id, "peer-unavailable")
+    assert world.due(soon) == ()
+    assert queueing.next_due_after(world.database, soon) == later
+    (due,) = world.due(later)
+    assert (due.delivery_id, due.attempt) == (one.delivery_id, 2)
+    assert deliveries.delivery(world.database, one.delivery_id).last_error_code == "peer-unavailable"
     assert deliveries.retry_now(world.database, one.exchange_id, START) == 1
-    assert len(deliveries.due_deliveries(world.database, START)) == 1
+    assert len(world.due(START)) == 1
 
 
 def test_forwarded_means_all_is_confirmed(world: World) -> None:
@@ -200,7 +202,7 @@ def test_each_place_takes_one_receipt(world: World) -> None:
     for stage, delivery in (("closed", "d"), ("forwarded", ""), ("unheard-of", "")):
         with pytest.raises(CustodyError, match="unknown or does not fit"):
             receipts.reserve_receipt(world.database, attempt.exchange_id, stage, world.now(), delivery)
-    assert receipts.receipts_of(world.database, attempt.exchange_id) == (one,)
+    assert listings.show_exchange(world.database, attempt.exchange_id).receipts == (one,)
 
 
 def test_threads_reserve_one_receipt_of_a_delivery(database: Database) -> None:
@@ -339,7 +341,6 @@ def test_racing_ways_end_with_one_receipt_in_each_place(database: Database) -> N
         list(threads.map(drive, [first, second] * 6))
     drive(first)
     assert closing.close(database, first.exchange_id, START).state is ExchangeState.CLOSED
-    found = [
-        (one.slot, one.delivery_id, one.edition) for one in receipts.receipts_of(database, first.exchange_id)
-    ]
+    shown = listings.show_exchange(database, first.exchange_id)
+    found = [(one.slot, one.delivery_id, one.edition) for one in shown.receipts]
     assert len(found) == len(set(found)) == 2 * (1 + 2 + 1)

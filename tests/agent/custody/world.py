@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
-from agent.custody import attempts, closing, deliveries, holds, listings, receipts, settling
+from agent.custody import attempts, closing, deliveries, holds, listings, queueing, receipts, settling
 from agent.custody.arrivals import members, record_arrivals
 from agent.custody.attempts import Cleaned
 from agent.custody.database import Database
+from agent.custody.queueing import QueuedDelivery
 from agent.custody.receipts import Edition
 from agent.custody.records import (
     Attempt,
@@ -129,6 +130,13 @@ class World:
         self.freeze(attempt)
         self.receipt(attempt.exchange_id, "deidentified")
         return deliveries.open_deliveries(self.database, attempt.exchange_id, attempt.token, to, self.now())
+
+    def due(self, now: datetime) -> tuple[QueuedDelivery, ...]:
+        """What may be tried now, lane by lane."""
+        lanes = queueing.waiting_lanes(self.database)
+        return tuple(
+            one for lane in lanes for one in queueing.queued_deliveries(self.database, lane, now, 100)
+        )
 
     def claim(self, delivery: DeliveryRecord) -> DeliveryClaim:
         current = deliveries.delivery(self.database, delivery.delivery_id)

@@ -1,7 +1,7 @@
 """Who may come in through a STOW-RS door, and other people's clients."""
 
 import ssl
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -19,32 +19,11 @@ from exchange.dimse.tls import client_context, peer_spki_sha256, server_context
 from exchange.domain.delivery import InstanceState, OutgoingInstance
 from exchange.intake.stow_doors import BearerToken, Door
 from exchange.intake.stow_server import StowListener
-from tests.support import orthanc
-from tests.support.certificates import Certificates, make_certificates
-from tests.support.outgoing import STUDY, make_study, plain_file
+from tests.support.certificates import Certificates
+from tests.support.orthanc import Orthanc, needs_dicomweb
+from tests.support.outgoing import STUDY, UIDS, plain_file
 from tests.support.ports import HOST
 from tests.support.stow_house import StowHouse, content_type, multipart
-
-needs_orthanc = pytest.mark.skipif(
-    not orthanc.available(dicomweb=True), reason="Orthanc with DICOMweb is not installed"
-)
-UIDS = [f"2.25.{number}" for number in range(301, 305)]
-
-
-@pytest.fixture(scope="module")
-def study(tmp_path_factory: pytest.TempPathFactory) -> Sequence[OutgoingInstance]:
-    return make_study(tmp_path_factory.mktemp("frozen"), 4)
-
-
-@pytest.fixture(scope="module")
-def files(study: Sequence[OutgoingInstance]) -> list[bytes]:
-    return [plain_file(each).read_bytes() for each in study]
-
-
-@pytest.fixture
-def house(tmp_path: Path) -> Iterator[StowHouse]:
-    with StowHouse(tmp_path) as running:
-        yield running
 
 
 def test_tokens(tmp_path: Path, files: list[bytes]) -> None:
@@ -52,13 +31,13 @@ def test_tokens(tmp_path: Path, files: list[bytes]) -> None:
     token.write_text("first-token\n")
     token.chmod(0o600)
     doors = {"TELERAD": Door("TELERAD", "partner", BearerToken(token))}
-    with StowHouse(tmp_path, doors) as house:
+    with StowHouse(tmp_path, doors) as stow:
 
         def status(authorization: str | None) -> int:
             shown = {"Authorization": authorization.encode("latin-1")} if authorization else {}
-            return house.post(multipart(files[:1]), headers=shown).status
+            return stow.post(multipart(files[:1]), headers=shown).status
 
-        bare = house.post(multipart(files[:1]))
+        bare = stow.post(multipart(files[:1]))
         assert (bare.status, bare.response.headers["www-authenticate"]) == (401, "Bearer")
         for wrong in (
             "Bearer wrong",
@@ -69,7 +48,7 @@ def test_tokens(tmp_path: Path, files: list[bytes]) -> None:
             "Bearer é",
         ):
             assert status(wrong) == 401
-        assert house.held() == {}
+        assert stow.held() == {}
         assert status("Bearer first-token") == 200
         assert status("bearer  first-token") == 200
         token.write_text("second-token-is-longer")
@@ -84,11 +63,6 @@ def test_tokens(tmp_path: Path, files: list[bytes]) -> None:
             token.unlink()
             assert status("Bearer second-token-is-longer") == 503
         assert "second" not in repr(logs)
-
-
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
-    return make_certificates(tmp_path_factory.mktemp("tls"))
 
 
 def der(cert: Path) -> bytes:
@@ -108,10 +82,10 @@ def test_client_certificates_and_pins(tmp_path: Path, certificates: Certificates
         "TELERAD": Door("TELERAD", "partner", pin=peer_spki_sha256(der(own.cert))),
         "OTHER": Door("OTHER", "other", pin=peer_spki_sha256(der(certificates.server.cert))),
     }
-    with StowHouse(tmp_path, doors, listener=tls_listener(certificates, clients=True)) as house:
+    with StowHouse(tmp_path, doors, listener=tls_listener(certificates, clients=True)) as stow:
 
         def post(context: ssl.SSLContext, door: str = "TELERAD") -> int:
-            url = house.url.replace("TELERAD", door) + "/studies"
+            url = stow.url.replace("TELERAD", door) + "/studies"
             headers = {"Content-Type": content_type()}
             with httpx.Client(verify=context, trust_env=False) as client:
                 return client.post(url, content=multipart(files[:1]), headers=headers).status_code
@@ -125,7 +99,7 @@ def test_client_certificates_and_pins(tmp_path: Path, certificates: Certificates
         ):
             with pytest.raises(httpx.HTTPError):
                 post(context)
-        (kept,) = house.arrivals
+        (kept,) = stow.arrivals
         assert kept.arrival.protocol == "stow-tls"
         assert kept.arrival.peer_certificate_sha256 == sha256(der(own.cert)).hexdigest()
 
@@ -137,58 +111,58 @@ def test_token_over_tls_without_client_certificates(
     token.write_text("abc")
     token.chmod(0o600)
     doors = {"TELERAD": Door("TELERAD", "", BearerToken(token), pin="")}
-    with StowHouse(tmp_path, doors, listener=tls_listener(certificates, clients=False)) as house:
+    with StowHouse(tmp_path, doors, listener=tls_listener(certificates, clients=False)) as stow:
         settings = StowSettings(
-            house.url, client_context(certificates.ca), token, requests=4, batch_instances=1
+            stow.url, client_context(certificates.ca), token, requests=4, batch_instances=1
         )
         report = DicomwebDestination(settings).send(study, lambda _: None)
         assert {each.state for each in report.outcomes} == {InstanceState.SENT}
         assert report.transport["tls"] == "TLSv1.3"
-        assert house.arrivals[0].arrival.peer == ""
+        assert stow.arrivals[0].arrival.peer == ""
 
 
 def test_a_pin_without_tls_lets_nobody_in(tmp_path: Path, files: list[bytes]) -> None:
-    with StowHouse(tmp_path, {"TELERAD": Door("TELERAD", pin="0" * 64)}) as house:
-        assert house.post(multipart(files)).status == 403
+    with StowHouse(tmp_path, {"TELERAD": Door("TELERAD", pin="0" * 64)}) as stow:
+        assert stow.post(multipart(files)).status == 403
 
 
-def test_dicomweb_client(house: StowHouse, study: Sequence[OutgoingInstance]) -> None:
-    client = DICOMwebClient(house.url)
+def test_dicomweb_client(stow: StowHouse, study: Sequence[OutgoingInstance]) -> None:
+    client = DICOMwebClient(stow.url)
     answer = client.store_instances([dcmread(plain_file(each)) for each in study])
     assert [str(item.ReferencedSOPInstanceUID) for item in answer.ReferencedSOPSequence] == UIDS
     assert "FailedSOPSequence" not in answer
     again = client.store_instances([dcmread(plain_file(study[0]))], study_instance_uid=STUDY)
     assert len(again.ReferencedSOPSequence) == 1
-    assert set(house.held()) == set(UIDS)
+    assert set(stow.held()) == set(UIDS)
 
 
 @pytest.mark.interop
-@needs_orthanc
+@needs_dicomweb
 def test_orthanc_stores_through_its_dicomweb_plugin(
     tmp_path: Path, study: Sequence[OutgoingInstance]
 ) -> None:
     token = tmp_path / "token"
     token.write_text("partner-token")
     token.chmod(0o600)
-    with StowHouse(tmp_path, {"TELERAD": Door("TELERAD", "orthanc", BearerToken(token))}) as house:
+    with StowHouse(tmp_path, {"TELERAD": Door("TELERAD", "orthanc", BearerToken(token))}) as stow:
         server: dict[str, Any] = {
-            "Url": house.url + "/",
+            "Url": stow.url + "/",
             "HttpHeaders": {"Authorization": "Bearer partner-token"},
         }
         settings = {
             "DicomWeb": {
                 "Enable": True,
-                "Servers": {"lockgate": server, "stranger": {"Url": house.url + "/"}},
+                "Servers": {"lockgate": server, "stranger": {"Url": stow.url + "/"}},
             }
         }
-        with orthanc.Orthanc(tmp_path / "orthanc", settings=settings) as peer:
+        with Orthanc(tmp_path / "orthanc", settings=settings) as peer:
             for each in study:
                 peer.upload(plain_file(each))
             body = {"Resources": peer.studies(), "Synchronous": True}
             refused = peer.client.post("/dicom-web/servers/stranger/stow", json=body)
             assert not refused.is_success
-            assert house.held() == {}
+            assert stow.held() == {}
             sent = peer.client.post("/dicom-web/servers/lockgate/stow", json=body).raise_for_status().json()
-        assert set(house.held()) == set(UIDS)
-        assert house.arrivals[0].arrival.peer == "orthanc"
+        assert set(stow.held()) == set(UIDS)
+        assert stow.arrivals[0].arrival.peer == "orthanc"
         assert sent["InstancesCount"] == "4" or int(sent["InstancesCount"]) == 4
