@@ -18,6 +18,7 @@ log = structlog.get_logger()
 _GROUP = 256
 _WAIT_SECONDS = 0.2
 _GATHER_SECONDS = 0.25
+_LEAST_GATHER_SECONDS = 0.1
 _AGAIN_SECONDS = 2.0
 
 
@@ -32,10 +33,15 @@ class ArrivalQueue:
         self._wake = wake
         self._waiting: queue.SimpleQueue[SpooledInstance] = queue.SimpleQueue()
         self._closed = Event()
+        self._hurried = Event()
 
     def put(self, instance: SpooledInstance) -> None:
         """Take one arrival from an intake thread; never blocks."""
         self._waiting.put(instance)
+
+    def hurry(self) -> None:
+        """No more is to be expected now: what was gathered so far is recorded soon."""
+        self._hurried.set()
 
     def close(self) -> None:
         """Let `run` end once the queue is empty."""
@@ -60,7 +66,10 @@ class ArrivalQueue:
             except queue.Empty:
                 if self._closed.is_set():
                     return []
-        self._closed.wait(_GATHER_SECONDS)
+        # Not at once: senders that open an association for each instance would cost a group for each.
+        self._closed.wait(_LEAST_GATHER_SECONDS)
+        self._hurried.wait(_GATHER_SECONDS - _LEAST_GATHER_SECONDS)
+        self._hurried.clear()  # what comes from here on is hurried anew
         while len(group) < _GROUP and not self._waiting.empty():
             group.append(self._waiting.get())
         return group

@@ -153,11 +153,13 @@ def build_engine(appliance: Appliance) -> Engine:
         PROCESS,
         lambda steps, *ids: process(appliance, steps, *ids),
         lambda workflow_id, failure: failed(appliance, workflow_id, failure),
+        STUDIES,
     )
     engine.register(
         DELIVER,
         lambda steps, *ids: deliver(appliance, steps, *ids),
         lambda workflow_id, _failure: delivery_failed(appliance, workflow_id),
+        DELIVERIES,
     )
     return engine
 

@@ -10,6 +10,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Iterable
 from contextlib import ExitStack, suppress
 from datetime import datetime
@@ -52,7 +53,11 @@ from exchange.receipts.issuer import ReceiptIssuer
 log = structlog.get_logger()
 
 GRACE_SECONDS = 10
-_LEAST_TICK_SECONDS = 0.25
+_LEAST_PAUSE_SECONDS, _MOST_PAUSE_SECONDS = 0.02, 0.25
+_PAUSE_SHARE = 3
+"""The schedule pauses so many times as long as its last look took, within these bounds."""
+
+_ANSWER_SECONDS = 0.25
 _RETIRE_SECONDS = 3600
 _WARM_SECONDS = 120.0
 _SWITCH_SECONDS = 0.0005
@@ -153,7 +158,7 @@ class Daemon:
             watcher=appliance.senders,
             on_refused=partial(appliance.metrics.refused_at_intake, "dimse"),
         )
-        appliance.senders.on_closed = wake
+        appliance.senders.on_closed = self._association_ended
         appliance.metrics.open_associations = appliance.senders.count
         try:
             self._intake.start()
@@ -179,20 +184,31 @@ class Daemon:
     def _set_wake(self) -> None:
         self._wake.set()
 
+    def _association_ended(self) -> None:
+        """A study may be complete by that; when nobody is connected, nothing more is to be gathered."""
+        appliance = self._parts.appliance
+        if not appliance.senders.count():
+            self._arrivals.hurry()
+        appliance.wake()
+
     async def _schedule(self) -> None:
-        """Look at what is due: when woken, when custody says so, and now and then."""
+        """Look at what is due: when woken, when custody says so, and now and then.
+
+        Between two looks there is a pause in proportion: a burst of arrivals is looked at once, not at each,
+        and a look that takes long leaves the processor to others.
+        """
         parts = self._parts
         while not self._stopping:
             self._wake = anyio.Event()  # before the look: what comes up during it must not be missed
+            began = time.monotonic()
             try:
                 due = await anyio.to_thread.run_sync(tick, parts.appliance, parts.engine)
             except Exception as error:  # noqa: BLE001 - the boundary: also what the engine's database raises
                 log.error("schedule failed", error_type=type(error).__name__, at=place_of(error))
                 due = parts.appliance.clock()
-            pause = max((due - parts.appliance.clock()).total_seconds(), _LEAST_TICK_SECONDS)
-            with anyio.move_on_after(pause):
+            await anyio.sleep(look_pause(time.monotonic() - began))
+            with anyio.move_on_after((due - parts.appliance.clock()).total_seconds()):
                 await self._wake.wait()
-            await anyio.sleep(_LEAST_TICK_SECONDS / 5)  # arrivals come in bursts: look once, not at each
 
     def _warm(self) -> None:
         """Start a worker and build its readers, so that the first study does not wait for them."""
@@ -260,7 +276,7 @@ class Daemon:
         self._wake.set()
         await anyio.to_thread.run_sync(self._close_engine)
         server.should_exit = True
-        await anyio.sleep(_LEAST_TICK_SECONDS)  # an answer that is being written may end
+        await anyio.sleep(_ANSWER_SECONDS)  # an answer that is being written may end
         tasks.cancel_scope.cancel()
 
     def _close_engine(self) -> None:
@@ -303,6 +319,11 @@ class Daemon:
         for port in self._ports:
             log.info("listening", port=port)
         log.info("ready", site=self._site.site, appliance=self._site.appliance, pid=os.getpid())
+
+
+def look_pause(seconds: float) -> float:
+    """How long the schedule rests after a look that took so long, in seconds."""
+    return min(max(seconds * _PAUSE_SHARE, _LEAST_PAUSE_SECONDS), _MOST_PAUSE_SECONDS)
 
 
 class AcceptedTitles:

@@ -15,6 +15,7 @@ from pynetdicom import AE, evt
 from pynetdicom import _config as pynetdicom_config
 
 from exchange.dicomio.header import read_header
+from exchange.dimse.requesting import keep_responses
 from exchange.domain.errors import PeerUnavailable
 
 _START_SECONDS = 30.0
@@ -195,7 +196,8 @@ class StandInPeer:
         pairs = {(head.SOPClassUID, head.file_meta.TransferSyntaxUID) for head in map(read_header, files)}
         for sop_class, syntax in sorted(pairs):
             entity.add_requested_context(sop_class, syntax)
-        association = entity.associate("127.0.0.1", port, ae_title=called_ae)
+        opened = [(evt.EVT_CONN_OPEN, keep_responses)]
+        association = entity.associate("127.0.0.1", port, ae_title=called_ae, evt_handlers=opened)
         if not association.is_established:
             raise PeerUnavailable("cannot reach the appliance from the demo's PACS", "read its log above")
         try:

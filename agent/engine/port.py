@@ -95,22 +95,29 @@ class Engine:
     def __init__(self, settings: EngineSettings) -> None:
         self._settings = settings
         self._workflows: dict[str, tuple[Workflow, OnFailure | None]] = {}
+        self._homes: dict[str, str] = {}
         self._entries: dict[str, Callable[..., str]] = {}
         self._dbos: type[DBOS] | None = None
         self._closing = threading.Event()
         self._ended: dict[str, float] = {}
         self._flight = Flight()
 
-    def register(self, name: str, workflow: Workflow, on_failure: OnFailure | None = None) -> None:
+    def register(
+        self, name: str, workflow: Workflow, on_failure: OnFailure | None = None, queue: str = ""
+    ) -> None:
         """Make a workflow known, before `launch`.
 
         Args:
             name: Kept in the database; never rename it.
             workflow: `workflow(steps, *ids) -> outcome code`; ids as they were given to `enqueue`.
             on_failure: Called as a step when a step failed and the workflow let it pass.
+            queue: The one queue that all runs of it go to. What is enqueued while the queue has room begins
+                at once; the rest waits until DBOS looks into the queue, which then keeps its limit for what
+                it finds there alone: hand over no more than there is room for.
         """
         self._require(launched=False)
         self._workflows[plain(name)] = (workflow, on_failure)
+        self._homes[name] = queue
 
     def launch(self) -> None:
         """Open the database and take up what this node left unfinished (same schema number only).
@@ -163,7 +170,8 @@ class Engine:
             status=list(_ACTIVE), app_version=self._settings.version, load_input=False, load_output=False
         )
         return {
-            one.workflow_id: one.queue_name or ""
+            # what DBOS takes up after a start lies in a queue of its own
+            one.workflow_id: self._homes.get(one.name) or one.queue_name or ""
             for one in listed
             if one.workflow_id not in self._ended
             and (one.status != "PENDING" or one.executor_id == self._settings.node)
@@ -201,10 +209,15 @@ class Engine:
             return False
         from dbos import SetWorkflowID
 
+        checked = [plain(one) for one in ids]
+        has_room = len(self._flight.of(queue)) < self._settings.queues[queue]
         self._flight.add(workflow_id, queue)
         try:
             with SetWorkflowID(workflow_id):
-                dbos.enqueue_workflow(queue, self._entries[name], *[plain(one) for one in ids])
+                if has_room and self._homes[name] == queue:
+                    dbos.start_workflow(self._entries[name], *checked)
+                else:
+                    dbos.enqueue_workflow(queue, self._entries[name], *checked)
         except BaseException:
             self._flight.end(workflow_id)
             raise

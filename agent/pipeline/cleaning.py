@@ -11,7 +11,7 @@ from agent.inference.session import ModelFacts
 from agent.pipeline.appliance import Appliance
 from agent.pipeline.freeze import Frozen, scratch_folder
 from agent.pipeline.sources import member_source
-from agent.pipeline.study import Study, spread
+from agent.pipeline.study import Study, held_reasons, spread
 from agent.pipeline.work import CLEAN, CleanResult, CleanTask
 from agent.policy.routes import EffectiveRoute
 from exchange.crosswalk.rows import Entry, PatientEntry, UidEntry
@@ -66,11 +66,7 @@ def clean_study(
 
     files = [(one.identity, member_source(appliance, one)) for one in study.members]
     results = spread(appliance, files, work)
-    reasons = [
-        HoldReason(one.code, "clean", path=one.path, detail=one.detail)
-        for result in results
-        for one in result.held
-    ]
+    reasons = held_reasons((one for result in results for one in result.held), "clean")
     if reasons:
         return Frozen(), reasons
     return gather(results, profile, study.exchange.revision), []

@@ -3,7 +3,7 @@
 import os
 import shutil
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -11,10 +11,10 @@ from uuid import uuid4
 
 from agent.custody.attempts import Cleaned, accept_frozen, check_token
 from agent.custody.listings import exchange
-from agent.custody.records import Attempt, FrozenInstance, Location, Member
+from agent.custody.records import Attempt, ExchangeRecord, FrozenInstance, Location, Member
 from agent.pipeline.appliance import Appliance
 from agent.pipeline.sources import member_source, wrap_frozen
-from agent.pipeline.study import Study, spread
+from agent.pipeline.study import spread
 from exchange.crosswalk.rows import Entry
 from exchange.dicomio.digest import content_digests
 from exchange.dicomio.examine import examine
@@ -105,11 +105,16 @@ def accept(appliance: Appliance, attempt: Attempt, frozen: Frozen) -> None:
     shutil.rmtree(appliance.folders.scratch / attempt.exchange_id, ignore_errors=True)
 
 
-def retain_study(appliance: Appliance, study: Study) -> Frozen:
-    """A route with `deidentify: none`: the data set bytes as they came leave the spool itself, uncopied."""
-    parts = spread(appliance, study.members, lambda chunk: [_retained(appliance, member) for member in chunk])
+def retain_study(appliance: Appliance, one: ExchangeRecord, chosen: Sequence[Member]) -> Frozen:
+    """A route with `deidentify: none`: the data set bytes as they came leave the spool itself, uncopied.
+
+    Raises:
+        InputError: One of them is no DICOM file.
+        SpoolError, OSError: One cannot be read.
+    """
+    parts = spread(appliance, chosen, lambda chunk: [_retained(appliance, member) for member in chunk])
     rows = tuple(row for part in parts for row in part)
-    return Frozen(rows, {}, study.exchange.study_instance_uid)
+    return Frozen(rows, {}, one.study_instance_uid)
 
 
 def _retained(appliance: Appliance, member: Member) -> FrozenInstance:

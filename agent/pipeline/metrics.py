@@ -36,7 +36,13 @@ class Metrics:
             "accepted_bytes", "Bytes of data sets taken into custody", ["protocol", "peer"]
         )
         self._refused = counter("refused_instances", "Instances refused at intake", ["protocol", "code"])
-        self._settled = counter("settled_exchanges", "Exchanges put on a route", ["route"])
+        self._settled = counter("settled_exchanges", "Exchanges put on a route", ["route", "peer"])
+        self._settled_instances = counter(
+            "settled_instances", "Accepted instances put on a route", ["route", "peer"]
+        )
+        self._settled_bytes = counter(
+            "settled_bytes", "Bytes of accepted data sets put on a route", ["route", "peer"]
+        )
         self._held = counter("held_exchanges", "Exchanges stopped for a person", ["route", "code"])
         self._sent = counter("delivered_instances", "Instances that a peer confirmed", ["peer", "route"])
         self._sent_bytes = counter("delivered_bytes", "Bytes that a peer confirmed", ["peer", "route"])
@@ -67,9 +73,11 @@ class Metrics:
         """An instance was refused with a published code or a DICOM or HTTP status."""
         self._refused.labels(protocol, code).inc()
 
-    def settled(self, route: str) -> None:
-        """An exchange was put on a route ("unrouted" when none took it)."""
-        self._settled.labels(route).inc()
+    def settled(self, route: str, peer: str, instances: int, byte_count: int) -> None:
+        """An exchange was put on a route ("unrouted" when none took it); its sender's name or ""."""
+        self._settled.labels(route, peer).inc()
+        self._settled_instances.labels(route, peer).inc(instances)
+        self._settled_bytes.labels(route, peer).inc(byte_count)
 
     def held(self, route: str, code: str) -> None:
         """An exchange was held; the first code counts."""

@@ -5,6 +5,7 @@ crash and then finds what it did before.
 """
 
 import shutil
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import structlog
 
@@ -12,7 +13,7 @@ from agent.custody.attempts import abandon_attempt, begin_attempt, running_attem
 from agent.custody.deliveries import open_deliveries
 from agent.custody.holds import decisions_of, hold
 from agent.custody.listings import exchange
-from agent.custody.records import Attempt, ExchangeRecord, HoldReason
+from agent.custody.records import Attempt, ExchangeRecord, HoldReason, Member
 from agent.engine.steps import StepFailed, StepRunner
 from agent.pipeline.appliance import Appliance
 from agent.pipeline.attest import attest_first
@@ -78,12 +79,15 @@ def clean(appliance: Appliance, exchange_id: str, number: int) -> str:
     if not chosen:
         accept(appliance, attempt, Frozen(findings=known).with_earlier(kept, earlier.counts))
         return FROZEN
-    study = index_study(appliance, one, chosen)
+    study, retained = _read(appliance, one, route, chosen)
     findings = (*known, *screen_study(study.summaries))
     reasons = [*study.unreadable, *_blocked(findings, route, released)]
     if reasons:
         return _hold(appliance, attempt, reasons, findings)
-    made, reasons = _made(appliance, attempt, route, study, released, earlier)
+    if retained is not None:
+        made = retained.result()
+    else:
+        made, reasons = _made(appliance, attempt, route, study, released, earlier)
     reasons = reasons or [*made_otherwise(made.rows, route, earlier)]
     if reasons:
         return _hold(appliance, attempt, reasons, findings)
@@ -157,6 +161,17 @@ def _route(appliance: Appliance, one: ExchangeRecord) -> EffectiveRoute | None:
     return route if same and route.pseudonym_domain == one.pseudonym_domain else None
 
 
+def _read(
+    appliance: Appliance, one: ExchangeRecord, route: EffectiveRoute, chosen: tuple[Member, ...]
+) -> tuple[Study, Future[Frozen] | None]:
+    """The first phase; what leaves as it came has its digests taken beside it, which may have failed."""
+    if route.direction is Direction.INBOUND or route.profile is not None:
+        return index_study(appliance, one, chosen), None
+    with ThreadPoolExecutor(1, thread_name_prefix="retain") as beside:
+        retained = beside.submit(retain_study, appliance, one, chosen)
+        return index_study(appliance, one, chosen), retained
+
+
 def _made(
     appliance: Appliance,
     attempt: Attempt,
@@ -168,8 +183,6 @@ def _made(
     """What is to be frozen, and the reasons to hold it instead: by the direction and profile of the route."""
     if route.direction is Direction.INBOUND:
         return reconcile_study(appliance, attempt, route, study, earlier)
-    if route.profile is None:
-        return retain_study(appliance, study), []
     return clean_study(appliance, attempt, route, study, released)
 
 

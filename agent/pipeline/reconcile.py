@@ -17,7 +17,7 @@ from agent.pipeline.earlier import Earlier
 from agent.pipeline.freeze import Frozen, scratch_folder
 from agent.pipeline.reconcile_work import RECONCILE, ReconcileResult, ReconcileTask, sealed_file
 from agent.pipeline.sources import member_source
-from agent.pipeline.study import Study, spread
+from agent.pipeline.study import Study, held_reasons, spread
 from agent.policy.routes import EffectiveRoute
 from exchange.domain.codes import ReasonCode
 from exchange.domain.source import Source
@@ -85,11 +85,7 @@ def reconcile_study(
 
     files: list[tuple[str, Source]] = [(one.identity, member_source(appliance, one)) for one in study.members]
     results = spread(appliance, files, work)
-    reasons = [
-        HoldReason(one.code, "reconcile", path=one.path, detail=one.detail)
-        for result in results
-        for one in result.held
-    ]
+    reasons = held_reasons((one for result in results for one in result.held), "reconcile")
     if reasons:
         return Frozen(), reasons
     done = [pair for result in results for pair in result.reconciled]

@@ -60,6 +60,7 @@ _TICK_SECONDS = 5.0
 
 def tick(appliance: Appliance, engine: Engine) -> datetime:
     """Settle what is quiet, hand over what may run; returns when to look again at the latest."""
+    began = appliance.clock()
     watch_clock(appliance)
     settle_due(appliance)
     ask_overdue(appliance)
@@ -69,16 +70,20 @@ def tick(appliance: Appliance, engine: Engine) -> datetime:
     _hand_over_studies(appliance, engine)
     _hand_over_deliveries(appliance, engine)
     _issue_owed(appliance)
-    return _next_look(appliance)
+    return _next_look(appliance, began)
 
 
-def _next_look(appliance: Appliance) -> datetime:
-    """When a study settles, a pause or an open circuit ends; what is past already was dealt with just now."""
-    now = appliance.clock()
+def _next_look(appliance: Appliance, began: datetime) -> datetime:
+    """When a study settles, a pause or an open circuit ends.
+
+    What was past when this look began was dealt with; what came up since may have been missed by it.
+    """
     circuits = (one.open_until for one in peer_health(appliance.custody).values())
-    own = (next_to_settle(appliance), next_overdue(appliance), next_due_after(appliance.custody, now))
+    custody = appliance.custody
+    own = (next_to_settle(appliance, began), next_overdue(appliance), next_due_after(custody, began))
     due = (*own, *circuits)
-    return min([now + timedelta(seconds=_TICK_SECONDS), *(one for one in due if one and one > now)])
+    latest = appliance.clock() + timedelta(seconds=_TICK_SECONDS)
+    return min([latest, *(one for one in due if one and one > began)])
 
 
 def recover(appliance: Appliance) -> None:
@@ -97,9 +102,6 @@ def start(appliance: Appliance, engine: Engine) -> None:
         log.info("workflows of another version are begun anew", count=len(stale))
     _take_up(appliance, engine)
     _issue_owed(appliance)
-    # Killed between its last receipt and being closed: nothing is owed, and yet it is not at its end.
-    for exchange_id in unclosed(appliance.custody):
-        _issued(partial(attest_exchange, appliance, exchange_id), exchange_id)
 
 
 def _take_up(appliance: Appliance, engine: Engine) -> None:
@@ -222,6 +224,9 @@ def _issue_owed(appliance: Appliance) -> None:
 
     for owed in owed_receipts(appliance.custody):
         _issued(partial(issue, owed), owed.exchange_id)
+    # Stopped between its last receipt and being closed: nothing is owed, and yet it is not at its end.
+    for exchange_id in unclosed(appliance.custody):
+        _issued(partial(attest_exchange, appliance, exchange_id), exchange_id)
 
 
 def _issued(issue: Callable[[], object], exchange_id: str) -> None:

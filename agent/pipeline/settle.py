@@ -49,17 +49,20 @@ def settle_due(appliance: Appliance) -> tuple[ExchangeRecord, ...]:
     return tuple(settled)
 
 
-def next_to_settle(appliance: Appliance) -> datetime | None:
+def next_to_settle(appliance: Appliance, looked_at: datetime) -> datetime | None:
     """When an open study is to be looked at next, unless something happens before; None when none is open.
 
-    What is looked at already and waits for more is looked at again at each tick: no moment is told for it.
+    What was looked at already and waits for more is looked at again at each tick: no moment is told for it.
+
+    Args:
+        appliance: The running appliance.
+        looked_at: When the last look began; what has become due since then may have been missed by it.
     """
     announced_ids = announced(appliance.custody)
     looks = (
         _first_look(one, _terms(appliance, one), announced_ids) for one in open_exchanges(appliance.custody)
     )
-    now = appliance.clock()
-    return min((look for look in looks if look > now), default=None)
+    return min((look for look in looks if look > looked_at), default=None)
 
 
 def reroute(appliance: Appliance, exchange: ExchangeRecord) -> tuple[ExchangeRecord, ...]:
@@ -94,7 +97,7 @@ def _settle_one(
     settlement = Settlement(exchange.exchange_id, exchange.instance_count, decisions, evidence)
     opened = settle(appliance.custody, settlement, appliance.clock())
     for one in opened:
-        appliance.metrics.settled(one.route or "unrouted")
+        appliance.metrics.settled(one.route or "unrouted", one.peer, one.instance_count, one.byte_count)
         appliance.journal.append(
             Event(
                 EventKind.EXCHANGE_OPENED,

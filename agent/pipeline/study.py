@@ -1,6 +1,6 @@
 """The first phase over a study: every header read once, in worker slots."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -55,9 +55,7 @@ def index_study(appliance: Appliance, exchange: ExchangeRecord, chosen: Sequence
         members=tuple(chosen),
         summaries=tuple(one.summary for one in indexed if one.key in known),
         identifiers=HarvestedIdentifiers().union(one.identifiers for one in indexed),
-        unreadable=tuple(
-            HoldReason(one.code, "screen", detail=one.detail) for one in held if one.key in known
-        ),
+        unreadable=tuple(held_reasons((one for one in held if one.key in known), "screen")),
         patients=frozenset(one.patient for one in indexed if one.key in known),
     )
 
@@ -73,6 +71,11 @@ def spread(
         return [work(chunk) for chunk in chunks]
     with ThreadPoolExecutor(len(chunks), thread_name_prefix="study") as threads:
         return list(threads.map(work, chunks))
+
+
+def held_reasons(held: Iterable[HeldInstance], stage: str) -> list[HoldReason]:
+    """Why these instances hold their exchange."""
+    return [HoldReason(one.code, stage, path=one.path, detail=one.detail) for one in held]
 
 
 def _index(

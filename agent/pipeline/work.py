@@ -16,7 +16,7 @@ from agent.workers.child import WorkerContext
 from exchange.dicomio.digest import file_identity
 from exchange.dicomio.examine import examine
 from exchange.dicomio.getters import text, uid
-from exchange.dicomio.header import read_header, read_header_at
+from exchange.dicomio.header import Convertible, read_header, read_header_at
 from exchange.domain.codes import ReasonCode
 from exchange.domain.errors import HeldError, InputError
 from exchange.domain.identifiers import HarvestedIdentifiers
@@ -161,15 +161,18 @@ def warm(cleans_pixels: bool, context: WorkerContext) -> None:  # noqa: FBT001 -
 def index_files(
     files: Sequence[tuple[str, Source]], context: WorkerContext
 ) -> tuple[tuple[IndexedFile, ...], tuple[HeldInstance, ...]]:
-    """First phase: read every header once, harvest identifiers, summarise for the quality checks."""
-    indexed, unreadable = [], []
+    """First phase: read every header once, harvest identifiers, summarise for the quality checks.
+
+    The keys are the instances' identities: different contents have different ones.
+    """
+    indexed, unreadable, known = [], [], Convertible()
     for key, path in files:
         try:
-            ds = read_header(path)
+            ds = read_header(path, known=known)
         except InputError as error:
             unreadable.append(HeldInstance(key, error.code, "", error.message, failed=True))
             continue
-        indexed.append(IndexedFile(key, summarise(ds), harvest(ds), patient_of(ds)))
+        indexed.append(IndexedFile(key, summarise(ds, key), harvest(ds), patient_of(ds)))
         context.progress(1)
     return tuple(indexed), tuple(unreadable)
 

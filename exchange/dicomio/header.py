@@ -2,6 +2,7 @@
 
 from io import BytesIO
 
+from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filereader import read_dataset
 from pydicom.uid import UID
@@ -18,9 +19,39 @@ from exchange.domain.errors import InputError
 from exchange.domain.source import Source
 
 _DEFAULTS = Limits()
+_CHARACTER_SET = 0x00080005
+_LONGEST_REMEMBERED = 4096
+_MOST_REMEMBERED = 16_384
 
 
-def read_header(path: Source, limits: Limits = _DEFAULTS) -> Dataset:
+class Convertible:
+    """Elements that pydicom has converted, for reading many headers of one study.
+
+    Most elements of a slice are those of the slice before, byte for byte: what was converted once can be
+    converted again, and need not be until somebody asks for it. Holds values: as confidential as the headers.
+    """
+
+    def __init__(self) -> None:
+        self._seen: set[tuple[object, ...]] = set()
+
+    def key(self, raw: object, character_set: object) -> tuple[object, ...] | None:
+        """What decides how an element converts; None for one that others have a say in, or a large one."""
+        if not isinstance(raw, RawDataElement) or len(raw.value or b"") > _LONGEST_REMEMBERED:
+            return None
+        if raw.tag.is_private and raw.VR in {None, "UN"}:
+            return None  # its VR depends on the private creator
+        return (int(raw.tag), raw.VR, raw.value, raw.is_implicit_VR, raw.is_little_endian, character_set)
+
+    def __contains__(self, key: tuple[object, ...] | None) -> bool:
+        return key in self._seen
+
+    def add(self, key: tuple[object, ...]) -> None:
+        """It was converted without trouble."""
+        if len(self._seen) < _MOST_REMEMBERED:
+            self._seen.add(key)
+
+
+def read_header(path: Source, limits: Limits = _DEFAULTS, known: Convertible | None = None) -> Dataset:
     """Read all elements but top-level Float, Double Float and Pixel Data, those behind it included.
 
     The pixel element itself is left out (not emptied); `examine` says where it lies. Every element is
@@ -29,6 +60,7 @@ def read_header(path: Source, limits: Limits = _DEFAULTS) -> Dataset:
     Args:
         path: The file.
         limits: What it may cost.
+        known: What was converted in other headers, and is not tried again in this one.
 
     Returns:
         The data set, with `file_meta` set: transfer syntax and SOP UIDs as found in the data set.
@@ -37,10 +69,12 @@ def read_header(path: Source, limits: Limits = _DEFAULTS) -> Dataset:
         InputError: As `examine`; `not-dicom` also when pydicom cannot convert an element.
         OSError: The file cannot be read.
     """
-    return read_header_at(examine(path, limits), limits)
+    return read_header_at(examine(path, limits), limits, known)
 
 
-def read_header_at(layout: FileLayout, limits: Limits = _DEFAULTS) -> Dataset:
+def read_header_at(
+    layout: FileLayout, limits: Limits = _DEFAULTS, known: Convertible | None = None
+) -> Dataset:
     """As `read_header`, of a file that was examined already.
 
     Raises:
@@ -51,7 +85,7 @@ def read_header_at(layout: FileLayout, limits: Limits = _DEFAULTS) -> Dataset:
     try:
         with quiet():
             ds = read_dataset(BytesIO(raw), layout.implicit_vr, layout.little_endian)
-            _convert(ds, limits)
+            _convert(ds, limits, known)
     except InputError:
         raise
     except Exception:  # noqa: BLE001 - the boundary to pydicom for one file; its texts may quote values
@@ -75,20 +109,32 @@ def header_bytes(layout: FileLayout, limits: Limits = _DEFAULTS) -> bytes:
         return b"".join(piece for begin, end in parts for piece in pieces(stream, begin, end - begin))
 
 
-def _convert(ds: Dataset, limits: Limits) -> None:
-    """Convert every element, iteratively: pydicom leaves sequences of defined length unread until asked."""
-    pending = [(ds, 0)]
+def _convert(ds: Dataset, limits: Limits, known: Convertible | None) -> None:
+    """Convert every element that is not known to convert."""
+    declared = ds.get_item(_CHARACTER_SET)
+    character_set = None if declared is None else declared.value
+    for tag in sorted(ds.keys()):
+        key = None if known is None else known.key(ds.get_item(tag), character_set)
+        if known is not None and key in known:
+            continue
+        _convert_element(ds[tag], limits)
+        if known is not None and key is not None:
+            known.add(key)
+
+
+def _convert_element(top: DataElement, limits: Limits) -> None:
+    """With all that is in it, iteratively: pydicom leaves sequences of defined length unread until asked."""
+    pending = [(top, 0)]
     while pending:
-        current, depth = pending.pop()
-        if depth > limits.depth:
-            raise exceeded("the nesting of sequences", limits.depth)
-        for element in current:
-            if element.VR == "SQ":
-                pending.extend((item, depth + 1) for item in element.value)
-            elif element.VR == "PN":
-                values = [element.value] if isinstance(element.value, PersonName) else element.value or []
-                for name in values:
-                    str(name)  # decodes, and may warn
+        element, depth = pending.pop()
+        if element.VR == "SQ":
+            if element.value and depth >= limits.depth:
+                raise exceeded("the nesting of sequences", limits.depth)
+            pending.extend((inner, depth + 1) for item in element.value for inner in item)
+        elif element.VR == "PN":
+            values = [element.value] if isinstance(element.value, PersonName) else element.value or []
+            for name in values:
+                str(name)  # decodes, and may warn
 
 
 def _file_meta(layout: FileLayout) -> FileMetaDataset:

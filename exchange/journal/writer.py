@@ -9,7 +9,9 @@ Trust: the disk may be edited behind our back; `fsck` shows the first entry that
 whole entries off the end is seen only by who remembers a later head (the transparency log adds that).
 """
 
+import errno
 import fcntl
+import mmap
 import os
 import threading
 from collections.abc import Callable, Iterable, Sequence
@@ -48,6 +50,7 @@ class Journal:
         self._size = 0
         self._head = EntryRef(-1, GENESIS)
         self._broken = ""
+        self._doubtful = False
 
     @classmethod
     def open(cls, path: Path, clock: Callable[[], datetime]) -> Self:
@@ -183,6 +186,8 @@ class Journal:
     def _write(self, batch: Sequence[_Waiting]) -> None:
         if self._broken:
             raise JournalError(f"cannot write the journal {self._path}: {self._broken}", "restart the agent")
+        if self._doubtful:
+            self._restore()
         head = self._head
         now = _timestamp(self._clock())
         lines: list[bytes] = []
@@ -214,9 +219,9 @@ class Journal:
             os.fsync(self._descriptor)
         except OSError as error:
             # After a failed fsync the kernel may have dropped the pages: nobody can say what is on the disk.
-            self._broken = "an fsync failed"
+            self._doubtful = True
             raise JournalError(
-                f"cannot write the journal {self._path}: {error.strerror}", "check the disk, then restart"
+                f"cannot write the journal {self._path}: {error.strerror}", "check the disk"
             ) from error
         self._size += len(data)
 
@@ -224,7 +229,35 @@ class Journal:
         try:
             os.ftruncate(self._descriptor, self._size)
         except OSError:
-            self._broken = "a half-written entry could not be removed"
+            self._doubtful = True
+
+    def _restore(self) -> None:
+        """Take back what was not acknowledged, and write the last page anew, before anything else is written.
+
+        The kernel calls the pages of a failed fsync clean, and the next fsync would say yes without them.
+        What was acknowledged had an fsync of its own, but the page in which it ends was written again since:
+        made dirty with the same bytes it has to reach the disk before the next entry counts.
+        """
+        descriptor, start = self._descriptor, self._size - self._size % mmap.PAGESIZE
+        try:
+            os.ftruncate(descriptor, self._size)
+            if self._size and sha256(self._last_line()).hexdigest() != self._head.hash:
+                self._broken = "its end was lost when the disk failed"
+                raise JournalError(f"cannot write the journal {self._path}: {self._broken}", "check the disk")
+            page = os.pread(descriptor, self._size - start, start)
+            flags = fcntl.fcntl(descriptor, fcntl.F_GETFL)
+            fcntl.fcntl(descriptor, fcntl.F_SETFL, flags & ~os.O_APPEND)  # with it pwrite() appends
+            try:
+                if os.pwrite(descriptor, page, start) != len(page):
+                    raise OSError(errno.EIO, os.strerror(errno.EIO))
+            finally:
+                fcntl.fcntl(descriptor, fcntl.F_SETFL, flags)
+            os.fsync(descriptor)
+        except OSError as error:
+            raise JournalError(
+                f"cannot write the journal {self._path}: {error.strerror}", "check the disk"
+            ) from error
+        self._doubtful = False
 
 
 def _timestamp(moment: datetime) -> str:

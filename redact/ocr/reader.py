@@ -5,9 +5,7 @@ import math
 import numpy as np
 
 from exchange.domain.stage import ModelSession
-from redact.ocr.detector import TextDetector
 from redact.ocr.lines import Map, Picture, Quad, ReadLine
-from redact.ocr.recogniser import TextRecogniser
 from redact.ocr.settings import ReaderSettings
 
 _SURE = 0.8  # a reading so sure is not repeated on the negative
@@ -28,6 +26,10 @@ class TextReader:
         recogniser: ModelSession[Map],
         settings: ReaderSettings | None = None,
     ) -> None:
+        # Here, because OpenCV takes 0.2 s to import and whoever cleans headers only never needs it.
+        from redact.ocr.detector import TextDetector
+        from redact.ocr.recogniser import TextRecogniser
+
         self.settings = settings or ReaderSettings()
         self.models = (detector, recogniser)
         self._detector = TextDetector(detector, self.settings)

@@ -7,7 +7,6 @@ What the first reader overlooked, a reader trained otherwise may see. A marker t
 from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
@@ -87,6 +86,8 @@ def _restore_mode(header: Dataset, original: Dataset) -> None:
 
 def _picture(canary: Canary) -> NDArray[np.uint8]:
     """The canary's name as devices burn names in: light capitals on a grey ramp."""
+    import cv2  # 0.2 s, and needed where pixels are read only
+
     ramp = np.linspace(10, 90, 512, dtype=np.uint8)
     picture = np.ascontiguousarray(np.repeat(ramp[np.newaxis, :], 160, axis=0))
     name = f"{canary.family} {canary.given}".upper()

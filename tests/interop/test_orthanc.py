@@ -10,18 +10,15 @@ import pytest
 from pydicom import Dataset, dcmread  # noqa: TID251 - an independent reader of what the partner holds
 
 from tests.interop.studies import PATIENT, Instance, build, files_mentioning, paths
-from tests.support import orthanc
 from tests.support.appliance import Appliance, dicom_peer, dicomweb_peer, outbound
 from tests.support.corpus import find_corpus
-from tests.support.orthanc import Modality, Orthanc
+from tests.support.orthanc import Modality, Orthanc, needs_dicomweb
 from tests.support.outgoing import example
 
 pytestmark = [
     pytest.mark.interop,
     pytest.mark.timeout(240),
-    pytest.mark.skipif(
-        not orthanc.available(dicomweb=True), reason="Orthanc with DICOMweb is not installed (apt)"
-    ),
+    needs_dicomweb,
 ]
 
 CORPUS_SERIES = (

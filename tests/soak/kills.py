@@ -8,6 +8,7 @@ when a promise was broken; the last line is the sum: lost, duplicated, stuck.
 
 import argparse
 import sys
+import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
@@ -42,8 +43,11 @@ def main() -> None:
         )
         for number in range(options.rounds)
     ]
+    began = time.monotonic()
     with ThreadPoolExecutor(options.jobs) as houses:
         outcomes = list(houses.map(run, plans))
+    pace = options.kills / (time.monotonic() - began) * 60
+    say(f"{pace:.1f} kills a minute, {options.jobs} rounds at once")
     sys.exit(1 if summary(plans, outcomes) else 0)
 
 

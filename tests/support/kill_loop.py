@@ -4,10 +4,11 @@ Used by `tests/chaos/test_kill_loop.py` (a few kills) and `tests/soak/kills.py` 
 when each kill falls; what the daemon is doing at that moment is up to the machine.
 """
 
+import os
 import random  # noqa: TID251 - seeded moments, no secrets and no stage
+import signal
 import threading
 import time
-from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,7 +16,8 @@ import httpx
 
 from tests.interop.studies import HEADERS_ONLY
 from tests.support.appliance import Appliance, dicom_peer, outbound
-from tests.support.promises import Verdict, child_pids, examine, folder_contents, left_over
+from tests.support.ports import wait_until
+from tests.support.promises import Verdict, child_pids, examine, folder_contents, left_over, worker_pids
 from tests.support.receiver import Receiver
 from tests.support.small_studies import make_study, send
 
@@ -24,7 +26,11 @@ DESTINATIONS = ("partner", "outgoing")
 _QUIET_SECONDS = 0.5
 _RETRY = {"first_seconds": 0.2, "most_seconds": 1.0}
 _AGAIN_SECONDS = 0.1
-_DURING_START = 0.2  # so many of the kills come before it is ready
+_OF_A_WORKER = 0.1
+_DURING_START = 0.3
+"""So many of the kills hit a worker only, and so many the daemon before it is ready: starting, recovering."""
+
+_FIRST_START_SECONDS = 2.0  # until a start was seen to its end
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +62,8 @@ class Outcome:
 
     Attributes:
         answered: Original SOP Instance UIDs whose C-STORE was answered 0x0000.
-        killed_at: What the exchanges' states were when the daemon was killed, as far as it could be asked.
+        killed_at: For each kill, what the exchanges' states were, as far as the daemon could be asked;
+            `starting` when it was not ready yet, with `worker` when only a worker was killed.
         orphans: Worker processes that outlived their daemon.
         resent: Data sets that came to the partner again, in the same bytes.
         verdict: What the promises came to.
@@ -159,22 +166,32 @@ def kill_loop(folder: Path, plan: Plan) -> Outcome:
 
 
 def _kill_again_and_again(box: Appliance, sender: Sender, plan: Plan, outcome: Outcome) -> None:
+    """Each kill at a moment of its own: of a daemon that starts, of one that serves, or of a worker."""
     moments = random.Random(plan.seed)
+    start_seconds = _FIRST_START_SECONDS
+    children: set[int] = set()
     for number in range(plan.kills):
-        if moments.random() < _DURING_START:
-            _kill_while_starting(box, moments.uniform(0.0, 2.0))
-            outcome.killed_at.append({"starting": 1})
+        kind = moments.random()
+        if box.process is None and kind < _DURING_START:
+            _kill_while_starting(box, moments.uniform(0.0, start_seconds), outcome)
         else:
-            box.start()
+            if box.process is None:
+                began = time.monotonic()
+                box.start()
+                start_seconds = time.monotonic() - began
+                outcome.orphans += left_over(children)  # now: the next life need not wait for their end
             time.sleep(moments.uniform(0.0, plan.longest_life))  # the fault itself, not a synchronisation
-            outcome.killed_at.append(_states(box))
-            children = child_pids(box.pid)
-            box.kill9()
-            outcome.orphans += left_over(children)
+            if kind < 1 - _OF_A_WORKER:
+                children = _kill_daemon(box, outcome)
+            else:
+                _kill_worker(box, outcome)
         sender.after(number + 1)
+    if box.process is not None:
+        box.kill9()
+    outcome.orphans += left_over(children)
 
 
-def _kill_while_starting(box: Appliance, seconds: float) -> None:
+def _kill_while_starting(box: Appliance, seconds: float, outcome: Outcome) -> None:
     """Start without waiting for "ready" and kill after a while."""
     timer = threading.Timer(seconds, lambda: box.process.kill() if box.process else None)
     timer.start()
@@ -186,11 +203,28 @@ def _kill_while_starting(box: Appliance, seconds: float) -> None:
         timer.join()
     if box.process is not None:
         box.kill9()
+    outcome.killed_at.append({"starting": 1})
+
+
+def _kill_daemon(box: Appliance, outcome: Outcome) -> set[int]:
+    """Kill the daemon alone; the children that it had."""
+    outcome.killed_at.append(_states(box))
+    children = child_pids(box.pid)
+    box.kill9()
+    return children
+
+
+def _kill_worker(box: Appliance, outcome: Outcome) -> None:
+    """Kill a worker, busy or not; the daemon lives on and starts another."""
+    wait_until(lambda: bool(worker_pids(box.pid)), "worker", step_seconds=0.02)
+    outcome.killed_at.append({"worker": 1, **_states(box)})
+    for pid in worker_pids(box.pid):
+        os.kill(pid, signal.SIGKILL)
 
 
 def _states(box: Appliance) -> dict[str, int]:
     try:
-        return dict(Counter(one["state"] for one in box.exchanges()))
+        return {state: count for state, count in box.status()["exchanges"].items() if count}
     except (httpx.HTTPError, OSError):
         return {}
 

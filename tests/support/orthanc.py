@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import httpx
+import pytest
 
 from tests.support.ports import HOST, free_port, stop, wait_until
 
@@ -26,6 +27,11 @@ DICOMWEB = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
 def available(*, dicomweb: bool = False) -> bool:
     """Whether Orthanc (and its DICOMweb plugin) is installed."""
     return BINARY.is_file() and (not dicomweb or DICOMWEB.is_file())
+
+
+needs_dicomweb = pytest.mark.skipif(
+    not available(dicomweb=True), reason="Orthanc with DICOMweb is not installed (apt)"
+)
 
 
 @dataclass(frozen=True, slots=True)

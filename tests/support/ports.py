@@ -2,18 +2,25 @@
 
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Callable
 
 HOST = "127.0.0.1"
+_given: set[int] = set()
+_lock = threading.Lock()
 
 
 def free_port() -> int:
-    """A loopback TCP port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A loopback TCP port that was free a moment ago; no two callers in this process get the same."""
+    with _lock:
+        while True:
+            with socket.socket() as probe:
+                probe.bind((HOST, 0))
+                port: int = probe.getsockname()[1]
+            if port not in _given:
+                _given.add(port)
+                return port
 
 
 def listens(port: int) -> bool:

@@ -11,8 +11,9 @@ import numpy as np
 from pydicom import Dataset
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import UID
-from pynetdicom import AE
+from pynetdicom import AE, evt
 
+from exchange.dimse.requesting import keep_responses
 from tests.support.ports import HOST, listens
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
@@ -131,7 +132,8 @@ def send(
     ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = ae.connection_timeout = 30
     for pair in _contexts(instances):
         ae.add_requested_context(*pair)
-    association = ae.associate(HOST, port, ae_title=called_ae)
+    opened = [(evt.EVT_CONN_OPEN, keep_responses)]
+    association = ae.associate(HOST, port, ae_title=called_ae, evt_handlers=opened)
     answered: dict[str, int] = {}
     try:
         for ds in instances if association.is_established else ():

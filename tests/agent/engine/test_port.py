@@ -19,8 +19,9 @@ from exchange.domain.errors import CustodyError, HeldError
 class Bench:
     """An engine whose one workflow has steps that tests can hold up."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, queue: str) -> None:
         self.url = url
+        self.queue = queue
         self.go = threading.Event()
         self.begun = threading.Semaphore(0)
         self.ran: list[str] = []
@@ -33,7 +34,7 @@ class Bench:
     def start(self, node: str = "node-1", schema: int = 1, limit: int = 2) -> Engine:
         settings = EngineSettings(self.url, node, {"study": limit}, schema=schema)
         engine = Engine(settings)
-        engine.register("work", self.work, self.failed)
+        engine.register("work", self.work, self.failed, self.queue)
         engine.launch()
         self.engines.append(engine)
         return engine
@@ -68,14 +69,24 @@ def until(true: Callable[[], bool], seconds: float = 20.0) -> None:
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    made = Bench(f"sqlite:///{tmp_path / 'lockgate.db'}")
+def queue() -> str:
+    """The workflow's one queue, where it begins at once; "" for what waits until DBOS looks."""
+    return "study"
+
+
+@pytest.fixture
+def bench(tmp_path: Path, queue: str) -> Iterator[Bench]:
+    made = Bench(f"sqlite:///{tmp_path / 'lockgate.db'}", queue)
     yield made
     made.go.set()
     for engine in made.engines:
         engine.close(0)
 
 
+BOTH_WAYS = pytest.mark.parametrize("queue", ["study", ""], ids=["at once", "queued"])
+
+
+@BOTH_WAYS
 def test_a_workflow_runs_once_however_often_it_is_enqueued(bench: Bench) -> None:
     engine = bench.start()
     assert engine.state("a/1") is WorkflowState.ABSENT
@@ -91,6 +102,7 @@ def test_a_workflow_runs_once_however_often_it_is_enqueued(bench: Bench) -> None
     assert not bench.begun.acquire(timeout=0)
 
 
+@pytest.mark.parametrize("queue", [""])
 def test_a_queue_keeps_its_limit(bench: Bench) -> None:
     engine = bench.start(limit=2)
     for number in range(5):
@@ -102,6 +114,23 @@ def test_a_queue_keeps_its_limit(bench: Bench) -> None:
     assert bench.most == 2
 
 
+def test_what_begins_at_once_is_counted_in_its_queue_after_a_restart_too(bench: Bench) -> None:
+    engine = bench.start(limit=2)
+    for name in ("a", "b"):
+        engine.enqueue("work", f"{name}/1", (name,), "study")
+    assert {engine.state(f"{name}/1") for name in ("a", "b")} == {WorkflowState.RUNNING}
+    engine.enqueue("work", "c/1", ("c",), "study")
+    assert engine.state("c/1") in {WorkflowState.QUEUED, WorkflowState.RUNNING}  # DBOS has looked already
+    assert engine.in_flight("study") == {"a/1", "b/1", "c/1"}
+    engine.close(0)
+    again = bench.start(limit=2)
+    assert again.in_flight("study") == {"a/1", "b/1", "c/1"}
+    bench.go.set()
+    until(lambda: not again.in_flight("study"))
+    assert set(bench.ran) == {"a", "b", "c"}
+
+
+@BOTH_WAYS
 def test_what_ended_runs_again_only_when_custody_says_so(bench: Bench) -> None:
     engine = bench.start()
     bench.go.set()
@@ -121,6 +150,7 @@ def test_a_failed_step_is_told_to_its_owner_and_kept(bench: Bench) -> None:
     assert engine.outcome("a/1") == "failed:video"
 
 
+@BOTH_WAYS
 def test_a_cancelled_workflow_takes_no_further_step(bench: Bench) -> None:
     engine = bench.start()
     engine.enqueue("work", "a/1", ("a",), "study")
@@ -134,6 +164,7 @@ def test_a_cancelled_workflow_takes_no_further_step(bench: Bench) -> None:
     assert bench.failures == []
 
 
+@BOTH_WAYS
 def test_a_stop_between_two_steps_is_no_failure_and_the_next_start_goes_on(bench: Bench) -> None:
     engine = bench.start()
     engine.enqueue("work", "a/1", ("a",), "study")
@@ -167,6 +198,7 @@ def test_a_step_that_fails_because_all_goes_down_is_not_kept(bench: Bench) -> No
     assert bench.ran == ["a"]
 
 
+@BOTH_WAYS
 def test_work_of_another_schema_is_cancelled_and_can_be_enqueued_afresh(bench: Bench) -> None:
     engine = bench.start(schema=1)
     engine.enqueue("work", "a/1", ("a",), "study")
@@ -194,6 +226,7 @@ def test_a_downgrade_still_runs_its_own_work(bench: Bench) -> None:
     until(lambda: older.state("a/1") is WorkflowState.DONE)
 
 
+@BOTH_WAYS
 def test_a_dead_nodes_work_is_taken_over_inside_the_queue(bench: Bench) -> None:
     first = bench.start(node="node-1")
     first.enqueue("work", "a/1", ("a",), "study")

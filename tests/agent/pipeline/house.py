@@ -14,7 +14,6 @@ from pydicom import Dataset
 from pydicom.filebase import DicomIO
 from pydicom.filewriter import write_dataset
 
-from agent.custody.deliveries import due_deliveries
 from agent.custody.listings import list_exchanges
 from agent.custody.records import ExchangeRecord
 from agent.daemon.build import build, read_configuration
@@ -27,6 +26,7 @@ from exchange.domain.exchange import ExchangeState
 from exchange.domain.instance import SpooledInstance
 from exchange.keys.site import init_site_keys
 from exchange.spool.records import ArrivalContext
+from tests.agent.custody.world import World
 from tests.support.small_studies import EXPLICIT
 
 START = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -110,8 +110,8 @@ class House:
     def deliver(self) -> list[str]:
         """One attempt at every delivery that is due; the outcomes."""
         return [
-            deliver(self.appliance, DirectSteps(), one.delivery_id, str(one.attempts + 1))
-            for one in due_deliveries(self.appliance.custody, self.now)
+            deliver(self.appliance, DirectSteps(), one.delivery_id, str(one.attempt))
+            for one in World(self.appliance.custody).due(self.now)
         ]
 
     def through(self, instances: Sequence[Dataset]) -> ExchangeRecord:

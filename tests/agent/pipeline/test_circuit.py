@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.custody.circuits import health_of
+from agent.custody.circuits import peer_health
 from agent.custody.records import PeerHealth
 from agent.pipeline.circuit import (
     CLOSED,
@@ -100,13 +100,12 @@ def test_it_is_kept_journalled_and_counted(house: House) -> None:
     appliance = house.appliance
     for _ in range(3):
         note_attempt(appliance, "outgoing", False, "unreachable")
-    health = health_of(appliance.custody, "outgoing")
-    assert health is not None
+    health = peer_health(appliance.custody)["outgoing"]
     assert (health.state, health.failures, health.last_error_code) == (OPEN, 3, "unreachable")
     retry_peer(appliance, "outgoing")
-    assert shown(health_of(appliance.custody, "outgoing"), house.now) == "half-open"
+    assert shown(peer_health(appliance.custody)["outgoing"], house.now) == "half-open"
     note_attempt(appliance, "outgoing", True, "")
-    assert shown(health_of(appliance.custody, "outgoing"), house.now) == CLOSED
+    assert shown(peer_health(appliance.custody)["outgoing"], house.now) == CLOSED
     kinds = [entry.kind for entry in read(appliance.configuration.site.journal_file)]
     assert [kind for kind in kinds if kind.startswith("degraded")] == ["degraded.enter", "degraded.leave"]
     assert (

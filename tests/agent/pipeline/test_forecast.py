@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from agent.config.models import DicomPeer, DicomwebPeer, Peer, PeerTls
-from agent.custody.circuits import health_of
+from agent.custody.circuits import peer_health
 from agent.custody.listings import exchange, show_exchange
 from agent.custody.progress import refusals, sending, sent_of
 from agent.pipeline.circuit import note_attempt
@@ -132,7 +132,7 @@ def test_how_far_a_delivery_is_and_when_it_will_be_done(house: House) -> None:
     assert (step.instances_per_second, step.bytes_per_second) == (1.0, 900.0)
     assert step.eta == now.attempt_since + timedelta(seconds=4)
     assert show_exchange(world.database, one.exchange_id).deliveries[0].state is DeliveryState.ACTIVE
-    assert health_of(world.database, "outgoing") is None
+    assert peer_health(world.database) == {}
 
 
 def test_how_far_cleaning_is(house: House) -> None:

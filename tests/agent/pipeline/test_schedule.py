@@ -36,8 +36,8 @@ class Works:
         queues = {STUDIES: studies, DELIVERIES: deliveries}
         settings = EngineSettings(url, "edge-01", queues, schema=schema, on_end=self.woken.set)
         engine = Engine(settings)
-        engine.register(PROCESS, self.process)
-        engine.register(DELIVER, self.deliver)
+        engine.register(PROCESS, self.process, queue=STUDIES)
+        engine.register(DELIVER, self.deliver, queue=DELIVERIES)
         engine.launch()
         self.engines.append(engine)
         return engine

@@ -258,15 +258,25 @@ def test_a_sender_that_is_still_connected_may_send_more(house: House) -> None:
 
 
 def test_the_schedule_is_told_when_to_look(house: House) -> None:
-    assert next_to_settle(house.appliance) is None
+    assert next_to_settle(house.appliance, house.now) is None
     house.arrive(make_study(1))
-    look = next_to_settle(house.appliance)
+    look = next_to_settle(house.appliance, house.now)
     assert look is not None
     assert (look - house.now).total_seconds() == 5
     take_notice(house.appliance, notice(0, 1, house=house))
-    look = next_to_settle(house.appliance)
+    look = next_to_settle(house.appliance, house.now)
     assert look is not None
     assert (look - house.now).total_seconds() == 2
+
+
+def test_what_becomes_due_while_the_schedule_looks_is_told(house: House) -> None:
+    house.arrive(make_study(1))
+    looked_at = house.now
+    house.wait(seconds=6)
+    look = next_to_settle(house.appliance, looked_at)
+    assert look is not None
+    assert look < house.now
+    assert next_to_settle(house.appliance, house.now) is None
 
 
 def statuses(found: Sequence[StudyNotice]) -> list[tuple[str, int]]:

@@ -1,6 +1,7 @@
 """`read_header` and the typed getters: nothing but data or an InputError, and no values in logs or errors."""
 
 import logging
+import re
 import warnings
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 from pydicom.dataset import Dataset
 
 from exchange.dicomio import getters
-from exchange.dicomio.header import read_header
+from exchange.dicomio.header import Convertible, read_header
 from exchange.domain.errors import InputError
 from tests.exchange.dicomio import build
 
@@ -86,3 +87,36 @@ def test_getters() -> None:
     assert getters.integer(ds, "Columns", 7) == getters.integer(ds, "PatientName", 7) == 7
     assert len(getters.items(ds, "ReferencedStudySequence")) == 2
     assert getters.items(ds, "PatientName") == getters.items(ds, "RequestAttributesSequence") == []
+
+
+@pytest.mark.parametrize("path", build.pydicom_files(), ids=lambda path: path.name)
+def test_what_was_converted_before_reads_the_same(path: Path) -> None:
+    known = Convertible()
+    try:
+        header = read_header(path)
+    except InputError as refused:
+        for _ in range(2):
+            with pytest.raises(InputError, match=re.escape(str(refused))):
+                read_header(path, known=known)
+        return
+    assert read_header(path, known=known) == header
+    assert read_header(path, known=known) == header
+
+
+def test_what_cannot_be_converted_is_refused_after_headers_that_could(tmp_path: Path) -> None:
+    known = Convertible()
+    good = write(tmp_path / "good", build.element(0x00280010, b"US", b"\1\0"))
+    bad = write(tmp_path / "bad", build.element(0x00280010, b"US", b"SEC"))
+    read_header(good, known=known)
+    for _ in range(2):
+        with pytest.raises(InputError):
+            read_header(bad, known=known)
+
+
+def test_the_same_bytes_in_another_character_set_are_read_anew(tmp_path: Path) -> None:
+    known = Convertible()
+    name = build.element(0x00100010, b"PN", b"M\xfcller^Eva")
+    latin = write(tmp_path / "latin", build.element(0x00080005, b"CS", b"ISO_IR 100"), name)
+    greek = write(tmp_path / "greek", build.element(0x00080005, b"CS", b"ISO_IR 126"), name)
+    assert read_header(latin, known=known).PatientName == "Müller^Eva"
+    assert read_header(greek, known=known).PatientName == read_header(greek).PatientName != "Müller^Eva"

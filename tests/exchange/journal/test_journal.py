@@ -249,31 +249,62 @@ def _refuse(*_: object) -> None:
     raise OSError(5, "Input/output error")
 
 
-def test_half_entry_that_cannot_be_removed_stops_the_journal(
-    path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("killed", [True, False])
+def test_a_half_entry_that_cannot_be_removed_at_once_is_removed_later(
+    path: Path, monkeypatch: pytest.MonkeyPatch, killed: bool
 ) -> None:
     filled(path)
     with opened(path) as journal:
         with monkeypatch.context() as patch:
             patch.setattr("exchange.journal.writer.os.write", failing(10))
             patch.setattr("exchange.journal.writer.os.ftruncate", _refuse)
-            with pytest.raises(JournalError):
-                journal.append(BOOT)
-        with pytest.raises(JournalError, match="half-written"):
+            for _ in range(2):
+                with pytest.raises(JournalError):
+                    journal.append(BOOT)
+        if not killed:
             journal.append(BOOT)
     with opened(path):
         pass
-    assert [entry.kind for entry in read(path)][-1] == "log.recovered"
+    assert fsck(path).ok
+    assert [entry.kind for entry in read(path)][-1] == ("log.recovered" if killed else "boot")
 
 
-def test_failed_fsync_stops_the_journal(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("call", ["fsync", "pwrite", "ftruncate"])
+@pytest.mark.parametrize("before", [0, 3, 100], ids=lambda count: f"after {count}")
+def test_what_a_failed_fsync_left_never_counts(
+    path: Path, monkeypatch: pytest.MonkeyPatch, before: int, call: str
+) -> None:
+    """Nothing is written while the disk fails; then the chain goes on where it was acknowledged."""
     with opened(path) as journal:
+        for number in range(before):
+            journal.append(Event(EventKind.INSTANCE_SENT, {"number": number}))
+        head = journal.head
         with monkeypatch.context() as patch:
             patch.setattr("exchange.journal.writer.os.fsync", _refuse)
             with pytest.raises(JournalError, match="Input/output"):
                 journal.append(BOOT)
-        with pytest.raises(JournalError, match="fsync failed"):
-            journal.append(BOOT)
+            patch.setattr(f"exchange.journal.writer.os.{call}", _refuse)
+            for _ in range(2):
+                with pytest.raises(JournalError, match="Input/output"):
+                    journal.append(BOOT)
+        assert journal.head == head
+        assert journal.append(BOOT).seq == before
+        assert journal.append(BOOT).seq == before + 1
+    assert fsck(path).ok
+    assert [entry.kind for entry in read(path)] == ["instance.sent"] * before + ["boot", "boot"]
+
+
+def test_an_end_that_the_disk_lost_is_not_continued(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with opened(path) as journal:
+        journal.append(BOOT)
+        with monkeypatch.context() as patch:
+            patch.setattr("exchange.journal.writer.os.fsync", _refuse)
+            with pytest.raises(JournalError, match="Input/output"):
+                journal.append(BOOT)
+        path.write_bytes(path.read_bytes().replace(b"boot", b"b00t"))
+        for _ in range(2):
+            with pytest.raises(JournalError, match="its end was lost"):
+                journal.append(BOOT)
 
 
 def test_unreadable_places(tmp_path: Path) -> None:
