@@ -1,12 +1,14 @@
 """What leaves: a frozen instance, or the rendition of it that this destination is sent."""
 
 import errno
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
+from agent.custody.arrivals import instance_keys
 from agent.custody.deliveries import delivery, unconfirmed
-from agent.custody.records import DeliveryClaim, FrozenInstance, Location, Rendition
+from agent.custody.records import DeliveryClaim, FrozenInstance, InstanceKey, Location, Rendition
 from agent.custody.renditions import renditions_of
 from agent.pipeline.appliance import Appliance
 from agent.pipeline.sources import frozen_source
@@ -44,18 +46,25 @@ def outgoing(appliance: Appliance, claim: DeliveryClaim) -> Outgoing:
 
 def instances(appliance: Appliance, what: Outgoing) -> tuple[OutgoingInstance, ...]:
     """Everything of it; the bytes are checked against their digest while they are sent."""
+    in_spool = [one.identity for one in what.frozen.values() if one.location == Location.SPOOL]
+    keys = instance_keys(appliance.custody, in_spool)
     return tuple(
-        instance(appliance, one, what.renditions.get(uid), what.priority) for uid, one in what.frozen.items()
+        instance(appliance, one, what.renditions.get(uid), what.priority, keys)
+        for uid, one in what.frozen.items()
     )
 
 
 def instance(
-    appliance: Appliance, frozen: FrozenInstance, rendition: Rendition | None, priority: Priority
+    appliance: Appliance,
+    frozen: FrozenInstance,
+    rendition: Rendition | None,
+    priority: Priority,
+    keys: Mapping[str, InstanceKey] | None = None,
 ) -> OutgoingInstance:
-    """One instance as it leaves."""
+    """One instance as it leaves; `keys` as `frozen_source` takes them."""
     sent = rendition or frozen
     return OutgoingInstance(
-        source=rendition_source(appliance, rendition) if rendition else frozen_file(appliance, frozen),
+        source=rendition_source(appliance, rendition) if rendition else frozen_file(appliance, frozen, keys),
         sop_class_uid=frozen.sop_class_uid,
         sop_instance_uid=frozen.sop_instance_uid,
         study_instance_uid=frozen.study_instance_uid,
@@ -80,10 +89,12 @@ class Unopenable:
         raise FileNotFoundError(errno.ENOENT, "cannot open a sealed file: its key does not fit")
 
 
-def frozen_file(appliance: Appliance, frozen: FrozenInstance) -> Source:
-    """Where the frozen bytes lie."""
+def frozen_file(
+    appliance: Appliance, frozen: FrozenInstance, keys: Mapping[str, InstanceKey] | None = None
+) -> Source:
+    """Where the frozen bytes lie; `keys` as `frozen_source` takes them."""
     try:
-        return frozen_source(appliance, frozen)
+        return frozen_source(appliance, frozen, keys)
     except SpoolError:
         return Unopenable()
 

@@ -1,7 +1,9 @@
 """Where the bytes of an instance come from: the one way to what was accepted and to what was frozen."""
 
+from collections.abc import Mapping
+
 from agent.custody.arrivals import instance_keys
-from agent.custody.records import FrozenInstance, Location, Member
+from agent.custody.records import FrozenInstance, InstanceKey, Location, Member
 from agent.pipeline.appliance import Appliance
 from exchange.domain.errors import KeysError, SpoolError
 from exchange.domain.source import Source
@@ -17,14 +19,23 @@ def member_source(appliance: Appliance, member: Member) -> Source:
     return appliance.spool.source(member.identity, member.wrapped_key or b"")
 
 
-def frozen_source(appliance: Appliance, row: FrozenInstance) -> Source:
+def frozen_source(
+    appliance: Appliance, row: FrozenInstance, keys: Mapping[str, InstanceKey] | None = None
+) -> Source:
     """The Part 10 file of a frozen instance, wherever it lies.
+
+    Args:
+        appliance: The running appliance.
+        row: The frozen instance.
+        keys: By identity, of all that lie in the spool, where many are opened; else custody is asked.
 
     Raises:
         SpoolError: It lies in the spool or is sealed, and its key is destroyed or is not this file's.
     """
     if row.location == Location.SPOOL:
-        known = instance_keys(appliance.custody, (row.identity,)).get(row.identity)
+        if keys is None:
+            keys = instance_keys(appliance.custody, (row.identity,))
+        known = keys.get(row.identity)
         return appliance.spool.source(row.identity, (known.wrapped_key if known else None) or b"")
     path = appliance.folders.frozen / row.path
     if row.wrapped_key is None:

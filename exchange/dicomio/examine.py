@@ -12,10 +12,11 @@ from exchange.dicomio.filemeta import (
     encode_uid,
     read_file_meta,
 )
+from exchange.dicomio.inflated import inflate
 from exchange.dicomio.layout import FileLayout
 from exchange.dicomio.limits import Limits
 from exchange.dicomio.refusals import not_dicom, unknown_syntax
-from exchange.dicomio.stream import inflate, open_binary
+from exchange.dicomio.stream import open_binary
 from exchange.dicomio.syntaxes import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, Encoding, encoding_of
 from exchange.dicomio.walk import Captured, Walk, WalkResult, dicomdir
 from exchange.dicomio.window import Window

@@ -1,15 +1,14 @@
 """The stream in which the offsets of a layout hold: the file itself, or the inflated data set."""
 
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import SpooledTemporaryFile
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
+from exchange.dicomio.inflated import inflate
 from exchange.dicomio.layout import FileLayout
-from exchange.dicomio.limits import MIB, Limits
-from exchange.dicomio.refusals import exceeded, not_dicom, truncated
+from exchange.dicomio.limits import Limits
+from exchange.dicomio.refusals import truncated
 from exchange.domain.source import Source
 
 _PIECE = 256 * 1024
@@ -18,39 +17,6 @@ _PIECE = 256 * 1024
 def open_binary(source: Source) -> BinaryIO:
     """Open a file for reading by offset; the reader buffers for itself."""
     return source.open("rb", buffering=0) if isinstance(source, Path) else source.open_plain()
-
-
-def inflate(source: BinaryIO, start: int, limits: Limits) -> BinaryIO:
-    """Inflate from here to the end into an anonymous temporary file (memory while it is small).
-
-    Raises:
-        InputError: `limit-exceeded`, `truncated`, or `not-dicom` for what is no deflate stream.
-    """
-    target = cast("BinaryIO", SpooledTemporaryFile(max_size=16 * MIB))  # noqa: SIM115 - the caller closes it
-    try:
-        _inflate_into(target, source, start, limits.inflated_bytes)
-    except BaseException:
-        target.close()
-        raise
-    return target
-
-
-def _inflate_into(target: BinaryIO, source: BinaryIO, start: int, limit: int) -> None:
-    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-    source.seek(start)
-    written = 0
-    while not inflater.eof:
-        piece = inflater.unconsumed_tail or source.read(_PIECE)
-        try:
-            inflated = inflater.decompress(piece, _PIECE)
-        except zlib.error:
-            raise not_dicom("its data set is no deflate stream") from None
-        if not piece and not inflated:
-            raise truncated("its deflate stream does not end")
-        written += len(inflated)
-        if written > limit:
-            raise exceeded("the inflated data set, in bytes,", limit)
-        target.write(inflated)
 
 
 @contextmanager
