@@ -71,6 +71,7 @@ def show(plan: Plan, outcome: Outcome) -> None:
         f"seed {plan.seed}: {len(outcome.killed_at)} kills, {outcome.seconds:.0f} s",
         f"  accepted   {len(outcome.answered)} of {plan.studies * plan.instances} instances",
         f"  exchanges  {outcome.verdict.exchanges}; data sets that came again, the same: {outcome.resent}",
+        f"  held as poison by the kills, and let pass by a person: {outcome.released}",
         f"  receipts   {', '.join(f'{count} {slot}' for slot, count in receipts)}",
         f"  kills met  {', '.join(f'{state} {count}x' for state, count in met.most_common())}",
         *(f"  BROKEN     {problem}" for problem in outcome.verdict.problems),
