@@ -4,12 +4,12 @@ What is read forwards is inflated once; a step back begins at the start again. M
 nothing is written: a temporary file would put identities on the disk in clear.
 """
 
-import io
 import zlib
 from collections.abc import Iterator
 from typing import BinaryIO, cast
 
 from exchange.dicomio.limits import Limits
+from exchange.dicomio.piecewise import PiecewiseStream
 from exchange.dicomio.refusals import exceeded, not_dicom, truncated
 
 _PIECE = 256 * 1024
@@ -32,8 +32,8 @@ def inflate(source: BinaryIO, start: int, limits: Limits) -> BinaryIO:
     return cast("BinaryIO", InflatedStream(source, start, size))
 
 
-class InflatedStream(io.RawIOBase):
-    """Read-only; `read` gives all that was asked for unless the content ends. For one thread at a time."""
+class InflatedStream(PiecewiseStream):
+    """What a deflate stream holds."""
 
     def __init__(self, source: BinaryIO, start: int, size: int) -> None:
         """Give a stream of so many inflated bytes.
@@ -43,73 +43,41 @@ class InflatedStream(io.RawIOBase):
             start: Its first byte.
             size: Length of what it holds, in bytes.
         """
-        super().__init__()
+        super().__init__(size)
         self._source = source
         self._start = start
-        self._size = size
-        self._position = 0
         self._rewind()
-
-    def readable(self) -> bool:
-        """It is."""
-        return True
-
-    def seekable(self) -> bool:
-        """It is, forwards at the price of inflating what lies between, backwards from the start."""
-        return True
-
-    def tell(self) -> int:
-        """The position."""
-        return self._position
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        """Move; a place behind the end is allowed and gives nothing."""
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
-        if base + offset < 0:
-            raise ValueError("cannot seek before the start")
-        self._position = base + offset
-        return self._position
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        """The next bytes, as many as asked for where there are so many.
-
-        Raises:
-            InputError: The source changed meanwhile.
-            OSError: It cannot be read.
-        """
-        if self.closed:
-            raise ValueError("cannot read: the stream is closed")
-        left = max(0, self._size - self._position)
-        wanted = left if size is None or size < 0 else min(size, left)
-        parts = []
-        while wanted:
-            self._reach()
-            at = self._position - self._base
-            part = self._piece[at : at + wanted]
-            parts.append(part)
-            self._position += len(part)
-            wanted -= len(part)
-        return b"".join(parts)
 
     def close(self) -> None:
         """End it; the source stays open."""
-        self._piece = b""
+        self._inflated = b""
         super().close()
+
+    def _piece(self, wanted: int) -> memoryview:
+        if self.closed:
+            raise ValueError("cannot read: the stream is closed")
+        if not wanted:
+            return memoryview(b"")
+        self._reach()
+        at = self._position - self._base
+        piece = memoryview(self._inflated)[at : at + wanted]
+        self._position += len(piece)
+        return piece
 
     def _reach(self) -> None:
         """Have the piece in which the position lies."""
         if self._position < self._base:
             self._rewind()
-        while self._position >= self._base + len(self._piece):
-            self._base += len(self._piece)
+        while self._position >= self._base + len(self._inflated):
+            self._base += len(self._inflated)
             try:
-                self._piece = next(self._coming)
+                self._inflated = next(self._coming)
             except StopIteration:
                 raise truncated("it became shorter while it was read") from None
 
     def _rewind(self) -> None:
         self._coming = _pieces(self._source, self._start)
-        self._piece, self._base = b"", 0
+        self._inflated, self._base = b"", 0
 
 
 def _pieces(source: BinaryIO, start: int) -> Iterator[bytes]:

@@ -1,18 +1,15 @@
 """A sealed content as a seekable stream in clear; no byte of a chunk is given before it is authenticated."""
 
 import errno
-import io
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import BinaryIO, cast
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from exchange.dicomio.piecewise import PiecewiseStream
 from exchange.spool.envelope import CHUNK, TAG, chunk_count, chunk_nonce
-
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
 
 Load = Callable[[int], bytes | memoryview]
 
@@ -22,8 +19,8 @@ def changed() -> OSError:
     return OSError(errno.EBADMSG, "cannot read a sealed file: its bytes were changed")
 
 
-class PlainStream(io.RawIOBase):
-    """Read-only, unbuffered; `read` gives all that was asked for unless the content ends.
+class PlainStream(PiecewiseStream):
+    """Meta, then content.
 
     One chunk is kept, so that reading forward opens each chunk once. For one thread at a time.
     """
@@ -37,62 +34,12 @@ class PlainStream(io.RawIOBase):
             load: Gives the n-th chunk in clear; raises OSError.
             close: Called once at the end.
         """
-        super().__init__()
+        super().__init__(len(meta) + byte_count)
         self._meta = meta
-        self._size = len(meta) + byte_count
         self._load = load
         self._on_close = close
-        self._position = 0
         self._kept = -1
         self._chunk = memoryview(b"")
-
-    def readable(self) -> bool:
-        """It is."""
-        return True
-
-    def seekable(self) -> bool:
-        """It is."""
-        return True
-
-    def tell(self) -> int:
-        """The position."""
-        return self._position
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        """Move; a place behind the end is allowed and gives nothing."""
-        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
-        if start + offset < 0:
-            raise ValueError("cannot seek before the start")
-        self._position = start + offset
-        return self._position
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        """The next bytes, as many as asked for where there are so many."""
-        left = max(0, self._size - self._position)
-        wanted = left if size is None or size < 0 else min(size, left)
-        first = self._piece(wanted)
-        if len(first) == wanted:
-            return bytes(first)
-        parts = [first]
-        wanted -= len(first)
-        while wanted:
-            parts.append(self._piece(wanted))
-            wanted -= len(parts[-1])
-        return b"".join(parts)
-
-    def readall(self) -> bytes:
-        """Everything from here to the end."""
-        return self.read()
-
-    def readinto(self, buffer: "WriteableBuffer", /) -> int:
-        """Fill a buffer, as far as the content reaches."""
-        view = memoryview(buffer).cast("B")
-        filled, wanted = 0, min(len(view), max(0, self._size - self._position))
-        while filled < wanted:
-            piece = self._piece(wanted - filled)
-            view[filled : filled + len(piece)] = piece
-            filled += len(piece)
-        return filled
 
     def close(self) -> None:
         """End it."""
@@ -102,7 +49,6 @@ class PlainStream(io.RawIOBase):
             self._on_close()
 
     def _piece(self, wanted: int) -> memoryview:
-        """Bytes from the position on that lie together, and not more than these; moves behind them."""
         if self.closed:
             raise ValueError("cannot read: the stream is closed")
         if not wanted:
