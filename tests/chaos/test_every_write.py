@@ -5,22 +5,13 @@ over that count. The soak tries every place.
 """
 
 import errno
-from collections.abc import Iterator
 
 import pytest
 
-from tests.chaos.scene import Scene, house
+from tests.chaos.scene import Scene
 from tests.chaos.shim import Calls
 
 PLACES = 6  # in a normal run
-
-
-@pytest.fixture(scope="module")
-def scene() -> Iterator[Scene]:
-    with house() as made:
-        made.bring()
-        made.wait_over()
-        yield made
 
 
 def sweep(scene: Scene, error: int, places: int) -> None:

@@ -10,20 +10,12 @@ from collections.abc import Iterator
 import pytest
 
 from tests.chaos.faults import TABLE, Fault, Progress
-from tests.chaos.scene import Scene, house
+from tests.chaos.scene import Scene
 
 pytestmark = pytest.mark.timeout(180)
 
 # Refused for now (PS3.4 B.2.3: 0xA7xx out of resources; 0xC0FF is ours: cannot store) or not answered at all.
 TRY_AGAIN = (0xA700, 0xC000)
-
-
-@pytest.fixture(scope="module")
-def scene() -> Iterator[Scene]:
-    with house() as made:
-        made.bring()
-        made.wait_over()
-        yield made
 
 
 @pytest.fixture(autouse=True)

@@ -1,23 +1,14 @@
 """A daemon that is started again finds its work: a long queue, or what an earlier version was at."""
 
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
 
-from tests.chaos.scene import OVER, Scene, house
+from tests.chaos.scene import OVER, Scene
 from tests.chaos.shim import HANG, Calls
 
 EARLIER = "lockgate-workflows-1"
-
-
-@pytest.fixture(scope="module")
-def scene() -> Iterator[Scene]:
-    with house() as made:
-        made.bring()
-        made.wait_over()
-        yield made
 
 
 def working(scene: Scene) -> dict[str, int]:

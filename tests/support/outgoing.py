@@ -68,3 +68,11 @@ def make_study(folder: Path, count: int = 4, source: str = "CT_small.dcm") -> Se
     folder.mkdir(parents=True, exist_ok=True)
     ds = dcmread(example(source))
     return [freeze(ds, folder / f"{number}.dcm", 301 + number) for number in range(count)]
+
+
+def damage(study: Sequence[OutgoingInstance]) -> None:
+    """The second instance's last byte becomes another one, the third's file is lost."""
+    data = bytearray(plain_file(study[1]).read_bytes())
+    data[-1] ^= 1
+    plain_file(study[1]).write_bytes(data)
+    plain_file(study[2]).unlink()

@@ -14,7 +14,7 @@ from exchange.domain.delivery import DAMAGED, InstanceOutcome, InstanceState, Ou
 from exchange.domain.errors import PeerUnavailable
 from tests.support import dcmtk, orthanc
 from tests.support.certificates import make_certificates
-from tests.support.outgoing import STUDY, example, freeze, make_study, outgoing, plain_file
+from tests.support.outgoing import STUDY, damage, example, freeze, make_study, outgoing
 from tests.support.ports import HOST, free_port
 from tests.support.scripted_scp import (
     CT,
@@ -122,10 +122,7 @@ def test_syntax_that_the_peer_lacks_is_refused_and_named(
 
 def test_altered_bytes_never_arrive(tmp_path: Path) -> None:
     study = make_study(tmp_path, 3)
-    data = bytearray(plain_file(study[1]).read_bytes())
-    data[-1] ^= 1
-    plain_file(study[1]).write_bytes(data)
-    plain_file(study[2]).unlink()
+    damage(study)
     with ScriptedScp() as scp:
         report = destination(scp.port).send(study, lambda _: None)
     assert [outcome.state for outcome in report.outcomes] == [SENT, PENDING, PENDING]

@@ -16,7 +16,7 @@ from exchange.domain.errors import ConfigurationError, CustodyError, PeerRefused
 from tests.support import orthanc
 from tests.support.certificates import make_certificates
 from tests.support.orthanc import needs_dicomweb
-from tests.support.outgoing import STUDY, make_study, plain_file
+from tests.support.outgoing import STUDY, damage, make_study, plain_file
 from tests.support.ports import HOST, free_port
 from tests.support.scripted_stow import Answer, Script, ScriptedStow, accept_all, dicom_json
 from tests.support.tls_front import TlsFront
@@ -245,10 +245,7 @@ def test_peer_down(study: Sequence[OutgoingInstance]) -> None:
 
 def test_altered_bytes_never_arrive(tmp_path: Path) -> None:
     study = make_study(tmp_path, 4)
-    data = bytearray(plain_file(study[1]).read_bytes())
-    data[-1] ^= 1
-    plain_file(study[1]).write_bytes(data)
-    plain_file(study[2]).unlink()
+    damage(study)
     with ScriptedStow() as server:
         report = send(server.url, study)
         states = {outcome.sop_instance_uid: outcome.state for outcome in report.outcomes}

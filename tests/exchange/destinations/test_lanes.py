@@ -17,7 +17,7 @@ from exchange.destinations.pace import Pace
 from exchange.dimse.peer import DicomPeer, Timeouts
 from exchange.domain.delivery import DAMAGED, InstanceOutcome, InstanceState, OutgoingInstance
 from exchange.domain.exchange import Priority
-from tests.support.outgoing import example, freeze, make_study, plain_file
+from tests.support.outgoing import damage, example, freeze, make_study, plain_file
 from tests.support.ports import HOST
 from tests.support.scripted_scp import CT, EXPLICIT, ScriptedScp, store_then_reset
 
@@ -318,10 +318,7 @@ def test_the_next_instance_is_read_while_the_peer_is_busy(study: Sequence[Outgoi
 
 def test_a_damaged_file_read_ahead_costs_no_association(tmp_path: Path) -> None:
     study = make_study(tmp_path, 4)
-    data = bytearray(plain_file(study[1]).read_bytes())
-    data[-1] ^= 1
-    plain_file(study[1]).write_bytes(data)
-    plain_file(study[2]).unlink()
+    damage(study)
     with ScriptedScp() as scp:
         report = destination(scp.port, 1).send(study, lambda _: None)
         assert list(scp.received) == [study[0].sop_instance_uid, study[3].sop_instance_uid]
