@@ -15,6 +15,7 @@ class Limits:
         element_bytes: Value of one element other than top-level pixel data. It is held in memory.
         header_bytes: Everything but top-level pixel data, together. It is held in memory.
         inflated_bytes: A deflated data set after inflating (deflate reaches 1:1000).
+            The proof of its cleaning holds it in memory.
         uid_bytes: SOP Class and SOP Instance UID; the standard allows 64.
     """
 
@@ -22,5 +23,5 @@ class Limits:
     elements: int = 1_000_000
     element_bytes: int = 64 * MIB
     header_bytes: int = 256 * MIB
-    inflated_bytes: int = 4096 * MIB
+    inflated_bytes: int = 1024 * MIB
     uid_bytes: int = 256

@@ -3,14 +3,16 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from io import SEEK_END
 from mmap import ACCESS_READ, mmap
+from typing import BinaryIO
 
 from pydicom.datadict import keyword_for_tag
 from pydicom.dataset import Dataset
 
 from exchange.dicomio.header import read_header
 from exchange.dicomio.layout import FileLayout
-from exchange.dicomio.stream import open_offsets, pieces
+from exchange.dicomio.stream import open_binary, open_offsets, pieces
 from exchange.domain.errors import HeldError
 from exchange.domain.identifiers import Identifier, IdentifierKind
 from exchange.domain.source import Source
@@ -101,8 +103,20 @@ class Inventory:
 
 @contextmanager
 def opened(layout: FileLayout) -> Iterator[mmap]:
-    """The data set's bytes as a memory map in which the layout's offsets hold (inflated where deflated)."""
-    with open_offsets(layout) as stream, mmap(stream.fileno(), 0, access=ACCESS_READ) as buffer:
+    """The data set's bytes as a memory map in which the layout's offsets hold.
+
+    What is deflated is inflated in memory: what is not proven yet must not lie on a disk in clear.
+
+    Raises:
+        InputError: The file changed since it was examined.
+        OSError: The file cannot be read.
+    """
+    if not layout.deflated:
+        with open_binary(layout.source) as file, mmap(file.fileno(), 0, access=ACCESS_READ) as buffer:
+            yield buffer
+        return
+    with open_offsets(layout) as stream, mmap(-1, stream.seek(0, SEEK_END)) as buffer:
+        _copy(stream, 0, len(buffer), buffer)
         yield buffer
 
 
@@ -115,10 +129,14 @@ def opened_header(layout: FileLayout) -> Iterator[mmap]:
     """
     with open_offsets(layout) as stream, mmap(-1, max(layout.end_offset, 1)) as buffer:
         for begin, end in _header_parts(layout):
-            for piece in pieces(stream, begin, end - begin):
-                buffer[begin : begin + len(piece)] = piece
-                begin += len(piece)
+            _copy(stream, begin, end, buffer)
         yield buffer
+
+
+def _copy(stream: BinaryIO, begin: int, end: int, buffer: mmap) -> None:
+    for piece in pieces(stream, begin, end - begin):
+        buffer[begin : begin + len(piece)] = piece
+        begin += len(piece)
 
 
 def _header_parts(layout: FileLayout) -> Iterator[tuple[int, int]]:
