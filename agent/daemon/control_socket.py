@@ -9,8 +9,6 @@ import os
 import pwd
 import socket
 import struct
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import uvicorn
@@ -18,6 +16,7 @@ from starlette.applications import Starlette
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from exchange.domain.errors import ConfigurationError
+from exchange.intake.embedded import EmbeddedServer
 
 _LONGEST_PATH = 107  # sun_path of unix(7), without its terminating zero
 
@@ -42,18 +41,9 @@ def user_name(uid: int) -> str:
         return str(uid)
 
 
-class ControlServer(uvicorn.Server):
-    """uvicorn without its own signal handling: the daemon owns the signals."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leave signals to the daemon."""
-        yield
-
-
-def control_server(app: Starlette) -> ControlServer:
+def control_server(app: Starlette) -> EmbeddedServer:
     """A server for `app`; give it `bind_control(...)` to serve on."""
-    return ControlServer(
+    return EmbeddedServer(
         uvicorn.Config(app, http=PeerCredentialProtocol, log_config=None, access_log=False, lifespan="off")
     )
 

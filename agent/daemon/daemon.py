@@ -31,7 +31,7 @@ from agent.daemon.answers import StatusAnswer
 from agent.daemon.arrivals import ArrivalQueue, index_spool
 from agent.daemon.build import Parts, agent_facts, build, cleans_pixels, read_configuration
 from agent.daemon.control import ControlInterface
-from agent.daemon.control_socket import ControlServer, bind_control, control_server
+from agent.daemon.control_socket import bind_control, control_server
 from agent.daemon.dicomweb import DicomwebServer, open_dicomweb
 from agent.daemon.metrics import bind_metrics, metrics_server
 from agent.daemon.systemd import Notifier, watchdog_seconds
@@ -46,6 +46,7 @@ from agent.pipeline.work import WARM
 from exchange.dimse.tls import server_context
 from exchange.domain.errors import ConfigurationError, LockgateError
 from exchange.intake.dicom import DicomIntake
+from exchange.intake.embedded import EmbeddedServer
 from exchange.intake.listener import DicomListener, IntakeLimits
 from exchange.journal.events import Event, EventKind, Outcome
 from exchange.receipts.issuer import ReceiptIssuer
@@ -266,7 +267,7 @@ class Daemon:
         self._notifier.ready(f"serving {len(configuration.site.routes)} routes")
         appliance.wake()
 
-    async def _stop(self, server: ControlServer, tasks: TaskGroup) -> None:
+    async def _stop(self, server: EmbeddedServer, tasks: TaskGroup) -> None:
         self._stopping = True
         self._notifier.stopping()
         if self._dicomweb is not None:

@@ -13,9 +13,10 @@ from exchange.dimse.tls import parse_pin, server_context
 from exchange.domain.errors import ConfigurationError
 from exchange.domain.instance import SpooledInstance
 from exchange.intake.acceptance import Acceptance
+from exchange.intake.embedded import EmbeddedServer
 from exchange.intake.stow_app import StowLimits, StowService
 from exchange.intake.stow_doors import BearerToken, Door
-from exchange.intake.stow_server import StowListener, StowServer, stow_server
+from exchange.intake.stow_server import StowListener, stow_server
 from exchange.spool.store import Spool
 
 _MIB = 1024 * 1024
@@ -31,7 +32,7 @@ class DicomwebServer:
         port: Where it listens.
     """
 
-    server: StowServer
+    server: EmbeddedServer
     listener: socket.socket
     grace_seconds: float
     port: int = 0

@@ -23,11 +23,11 @@ from agent.config.models import MetricsListener
 from agent.custody.circuits import peer_health
 from agent.custody.listings import Counts, counts
 from agent.custody.queueing import Backlog, backlog
-from agent.daemon.control_socket import ControlServer
 from agent.pipeline.appliance import Appliance
 from agent.pipeline.circuit import shown
 from agent.pipeline.forecast import certificates_left
 from exchange.domain.errors import ConfigurationError
+from exchange.intake.embedded import EmbeddedServer
 
 CIRCUITS = ("closed", "half-open", "open")
 
@@ -131,10 +131,10 @@ def metrics_endpoint(appliance: Appliance) -> Route:
     return Route("/metrics", scrape)
 
 
-def metrics_server(appliance: Appliance) -> ControlServer:
+def metrics_server(appliance: Appliance) -> EmbeddedServer:
     """A server of `/metrics` and nothing else; give it `bind_metrics(...)` to serve on."""
     app = Starlette(routes=[metrics_endpoint(appliance)])
-    return ControlServer(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off"))
+    return EmbeddedServer(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off"))
 
 
 def bind_metrics(settings: MetricsListener) -> socket.socket:

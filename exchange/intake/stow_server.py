@@ -3,8 +3,6 @@
 import asyncio
 import socket
 import ssl
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +10,7 @@ import uvicorn
 from starlette.applications import Starlette
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from exchange.intake.embedded import EmbeddedServer
 from exchange.intake.stow_app import CERTIFICATE
 
 HEAD_BYTES = 32 * 1024
@@ -72,15 +71,6 @@ class StowProtocol(H11Protocol):
             self._clock = None
 
 
-class StowServer(uvicorn.Server):
-    """uvicorn without its own signal handling: the daemon owns the signals."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leave signals to the daemon."""
-        yield
-
-
 @dataclass(frozen=True, slots=True)
 class StowListener:
     """Where the server listens.
@@ -98,7 +88,7 @@ class StowListener:
     grace_seconds: float = 5.0
 
     def bind(self) -> socket.socket:
-        """The listening socket; for `StowServer.serve([…])`.
+        """The listening socket; for `EmbeddedServer.serve([…])`.
 
         Raises:
             OSError: The port cannot be bound.
@@ -107,7 +97,7 @@ class StowListener:
         return socket.create_server((self.host, self.port), family=family, backlog=_BACKLOG)
 
 
-def stow_server(app: Starlette, listener: StowListener) -> StowServer:
+def stow_server(app: Starlette, listener: StowListener) -> EmbeddedServer:
     """A server for `app`; it serves when given the bound socket, and ends when `should_exit` is set."""
     config = uvicorn.Config(
         app,
@@ -125,4 +115,4 @@ def stow_server(app: Starlette, listener: StowListener) -> StowServer:
     )
     config.load()
     config.ssl = listener.tls
-    return StowServer(config)
+    return EmbeddedServer(config)

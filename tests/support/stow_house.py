@@ -13,9 +13,10 @@ import httpx
 
 from exchange.domain.instance import SpooledInstance
 from exchange.intake.acceptance import Acceptance
+from exchange.intake.embedded import EmbeddedServer
 from exchange.intake.stow_app import StowLimits, StowService
 from exchange.intake.stow_doors import Door
-from exchange.intake.stow_server import StowListener, StowServer, stow_server
+from exchange.intake.stow_server import StowListener, stow_server
 from exchange.spool.store import Spool
 from tests.support.ports import HOST, wait_until
 
@@ -93,7 +94,7 @@ class StowHouse:
         doors = {"TELERAD": Door("TELERAD", "partner")} if doors is None else doors
         service = StowService(doors, self.acceptance, limits or StowLimits(requests=4, idle_seconds=20))
         self._listener = listener or StowListener(HOST, 0)
-        self.server: StowServer = stow_server(service.app(), self._listener)
+        self.server: EmbeddedServer = stow_server(service.app(), self._listener)
         self._bound = self._listener.bind()
         self.port: int = self._bound.getsockname()[1]
         self._thread = threading.Thread(target=anyio.run, args=(self.server.serve, [self._bound]))
