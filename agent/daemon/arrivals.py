@@ -17,7 +17,7 @@ log = structlog.get_logger()
 
 _GROUP = 256
 _WAIT_SECONDS = 0.2
-_GATHER_SECONDS = 0.25
+_GATHER_SECONDS = 0.5
 _LEAST_GATHER_SECONDS = 0.1
 _AGAIN_SECONDS = 2.0
 
@@ -46,6 +46,7 @@ class ArrivalQueue:
     def close(self) -> None:
         """Let `run` end once the queue is empty."""
         self._closed.set()
+        self._hurried.set()
 
     def run(self) -> None:
         """Record arrivals in groups until closed; runs in a thread of its own.

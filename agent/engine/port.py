@@ -35,7 +35,7 @@ WORKFLOW_SCHEMA = 2
 
 _ENDED = ("SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
 _ACTIVE = ("PENDING", "ENQUEUED", "DELAYED")
-_POLL_SECONDS = 0.2
+_POLL_SECONDS = 1.0  # for what found no room; each look costs 5 ms
 _STRANDED_SECONDS = 5.0  # DBOS writes the end of a workflow at once, or (disk full) not at all
 _MANY = 10_000
 _RECOUNT_SECONDS = 30.0  # how often what is believed to be in flight is compared with the database
