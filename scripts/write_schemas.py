@@ -14,6 +14,7 @@ from agent.daemon.answers import (
     ExchangeDetailAnswer,
     ExchangesAnswer,
     HoldsAnswer,
+    ReidentifyAnswer,
     StatusAnswer,
 )
 from agent.doctor.results import DoctorAnswer
@@ -31,6 +32,7 @@ MODELS: dict[str, type[BaseModel]] = {
     "exchanges": ExchangesAnswer,
     "exchange": ExchangeDetailAnswer,
     "holds": HoldsAnswer,
+    "reidentify": ReidentifyAnswer,
 }
 
 if __name__ == "__main__":

@@ -35,6 +35,7 @@ VERBS = {
     "status": "Show what the running daemon does.",
     "exchanges": "List, show, retry, prioritise and cancel exchanges.",
     "holds": "List, show, release and reject holds.",
+    "reidentify": "Open one entry of the crosswalk: whose pseudonym is it.",
     "doctor": "Check this box and its peers.",
     "models": "List and fetch the model files that read pixels.",
 }

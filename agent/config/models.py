@@ -28,6 +28,7 @@ from agent.config.types import (
 from exchange.domain.exchange import Direction, Role
 
 DATABASE_FILE = "lockgate.db"
+CROSSWALK_FILE = "crosswalk.db"
 CONTROL_SOCKET = "control.sock"
 JOURNAL_FILE = "journal.jsonl"
 
@@ -383,6 +384,11 @@ class Site(Part):
     def journal_file(self) -> Path:
         """The journal."""
         return self.journal_folder / JOURNAL_FILE
+
+    @property
+    def crosswalk_file(self) -> Path:
+        """The crosswalk: originals and pseudonyms, sealed."""
+        return self.state / "crosswalk" / CROSSWALK_FILE
 
     @property
     def control_socket(self) -> Path:

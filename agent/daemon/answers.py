@@ -1,10 +1,11 @@
 """What the control socket answers. Only what is listed here gets out, so no original identifier can.
 
-The verbs `status`, `exchanges` and `holds` print these with `--json`; their schemas are published.
+The one answer that holds an original is that of `reidentify`, whose opening is journaled first. The verbs
+print these with `--json`; their schemas are published.
 """
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, RootModel
 
@@ -265,6 +266,18 @@ class PrioritiseAnswer(_Answer):
     exchange_id: str
     priority: str
     deliveries: int
+
+
+class ReidentifyAnswer(_Answer):
+    """`lockgate reidentify`: the one answer that holds an original; its opening is in the journal."""
+
+    domain: str
+    kind: Literal["patient", "uid"]
+    pseudonym: str
+    issuer: str = Field("", description="IssuerOfPatientID; empty where the object had none.")
+    patient_id: str = ""
+    uid: str = ""
+    revision: int = Field(0, description="Which cleaning gave the UID: 0 for the first.")
 
 
 class ReloadAnswer(_Answer):

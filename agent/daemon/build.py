@@ -37,7 +37,6 @@ from exchange.receipts.issuer import ReceiptIssuer
 from exchange.spool.store import Spool
 from redact.headers.profile import Option
 
-CROSSWALK_FILE = "crosswalk.db"
 MODEL_CATALOGUE = "config/models.yaml"
 _MIB = 1024 * 1024
 
@@ -84,9 +83,7 @@ def build(configuration: Configuration, stack: ExitStack, clock: Callable[[], da
     firmware = firmware_profile(site.firmware_profile)
     custody = open_database(site.database_url)
     stack.callback(custody.close)
-    crosswalk = Crosswalk.open(
-        site.state / "crosswalk" / CROSSWALK_FILE, read_private_file(site.keys / CROSSWALK_KEY)
-    )
+    crosswalk = Crosswalk.open(site.crosswalk_file, read_private_file(site.keys / CROSSWALK_KEY))
     stack.enter_context(crosswalk)
     slots = worker_slots(site, firmware)
     pool = Pool(slots, START, worker_facts(firmware))

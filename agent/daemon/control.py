@@ -1,6 +1,7 @@
-"""The daemon's HTTP/JSON interface: what `status`, `exchanges` and `holds` ask over the control socket.
+"""The daemon's HTTP/JSON interface: what the verbs ask over the control socket.
 
-Every answer is free of PHI: ids, states, codes, counts and UIDs as sent; never an original UID.
+Every answer is free of PHI: ids, states, codes, counts and UIDs as sent; never an original UID. The one
+exception is an opening of the crosswalk, for a person with the role for it, journaled before it is answered.
 """
 
 from collections.abc import Awaitable, Callable
@@ -23,6 +24,7 @@ from agent.daemon.answers import (
     HoldAnswer,
     HoldsAnswer,
     PrioritiseAnswer,
+    ReidentifyAnswer,
     ReloadAnswer,
     RetryAnswer,
     StatusAnswer,
@@ -31,9 +33,19 @@ from agent.daemon.metrics import metrics_endpoint
 from agent.daemon.overview import forecasts_of, steps_of, with_overview
 from agent.pipeline.appliance import Appliance
 from agent.pipeline.decide import Verdict, cancel_exchange, decide_hold, find_hold
+from agent.pipeline.reidentify import Question, Resolved, reidentify
 from agent.pipeline.urge import retry, set_priority
+from exchange.crosswalk.rows import UidEntry
 from exchange.domain.errors import LockgateError
-from exchange.domain.exchange import DecisionKind, DecisionReason, ExchangeState, HoldState, Priority
+from exchange.domain.exchange import (
+    DecisionKind,
+    DecisionReason,
+    ExchangeState,
+    HoldState,
+    OpeningReason,
+    Priority,
+    Role,
+)
 
 
 class ControlInterface:
@@ -58,6 +70,7 @@ class ControlInterface:
             Route("/holds", self._blocking(self._holds)),
             Route("/holds/{id}", self._blocking(self._hold)),
             Route("/holds/{id}/{decision}", self._decide, methods=["POST"]),
+            Route("/crosswalk/openings", self._open_crosswalk, methods=["POST"]),
         ]
         return Starlette(routes=routes)
 
@@ -145,6 +158,41 @@ class ControlInterface:
             return ExchangeAnswer.model_validate(found)
 
         return await _answered(work)
+
+    async def _open_crosswalk(self, request: Request) -> Response:
+        body = await request.json()
+
+        def work() -> ReidentifyAnswer:
+            question = Question(
+                pseudonym=str(body["pseudonym"]),
+                domain=str(body.get("domain", "")),
+                by=str(body["by"]),
+                local_user=request.state.local_user,
+                role=Role(body["role"]),
+                reason=OpeningReason(body["reason"]),
+            )
+            return _original(reidentify(self._appliance, question))
+
+        return await _answered(work)
+
+
+def _original(found: Resolved) -> ReidentifyAnswer:
+    entry = found.entry
+    if isinstance(entry, UidEntry):
+        return ReidentifyAnswer(
+            domain=found.domain,
+            kind="uid",
+            pseudonym=entry.pseudonym,
+            uid=entry.original,
+            revision=entry.revision,
+        )
+    return ReidentifyAnswer(
+        domain=found.domain,
+        kind="patient",
+        pseudonym=entry.pseudonym,
+        issuer=entry.issuer,
+        patient_id=entry.patient_id,
+    )
 
 
 def _verdict(kind: DecisionKind, request: Request, body: dict[str, Any]) -> Verdict:

@@ -1,8 +1,6 @@
 """A person's word on a hold: who may say it, what it does, and that it is journaled before it counts."""
 
-import hmac
 from dataclasses import dataclass, field
-from hashlib import sha256
 
 from agent.custody.holds import decide, hold, list_holds, show_hold
 from agent.custody.listings import exchange, find_holds, show_exchange
@@ -10,6 +8,7 @@ from agent.custody.records import Decision, ExchangeRecord, HoldReason, HoldReco
 from agent.pipeline.appliance import Appliance
 from agent.pipeline.attest import attest_exchange
 from agent.pipeline.deliver import cancel_delivery
+from agent.pipeline.people import actor_reference, roles_of
 from exchange.domain.codes import STANDING_CODES, UNPROVED_CODES, ReasonCode
 from exchange.domain.errors import CustodyError
 from exchange.domain.exchange import DecisionKind, DecisionReason, ExchangeState, Role
@@ -91,7 +90,7 @@ def cancel_exchange(appliance: Appliance, exchange_id: str, verdict: Verdict) ->
         CustodyError: The person may not, it is still arriving or being cleaned, or it has ended.
     """
     one = exchange(appliance.custody, exchange_id)
-    _known_person(appliance, verdict)
+    roles_of(appliance, verdict.by)
     if one.state is ExchangeState.DELIVERING:
         for waiting in show_exchange(appliance.custody, exchange_id).deliveries:
             cancel_delivery(appliance, waiting)
@@ -124,18 +123,8 @@ def find_hold(appliance: Appliance, start: str) -> HoldRecord:
     )
 
 
-def _known_person(appliance: Appliance, verdict: Verdict) -> tuple[Role, ...]:
-    people = appliance.configuration.site.people
-    if verdict.by not in people:
-        raise CustodyError(
-            "cannot take this decision: the person given with --by is not in the site file",
-            f"known are {', '.join(people) or 'none'}; add them under `people:` and reload",
-        )
-    return people[verdict.by].roles
-
-
 def _role(appliance: Appliance, verdict: Verdict, held: HoldRecord) -> Role:
-    roles = _known_person(appliance, verdict)
+    roles = roles_of(appliance, verdict.by)
     if held.code in STANDING_CODES and verdict.kind is DecisionKind.REJECT:
         raise CustodyError(
             f"cannot reject a hold of {held.code}: it stops nothing, the images are on their way to the PACS",
@@ -156,8 +145,6 @@ def _role(appliance: Appliance, verdict: Verdict, held: HoldRecord) -> Role:
 
 
 def _journal(appliance: Appliance, held: HoldRecord, verdict: Verdict, outcome: Outcome) -> None:
-    key = appliance.domain_keys.key("receipts/people")
-    actor = hmac.digest(key, verdict.by.encode(), sha256).hex()[:32]
     appliance.journal.append(
         Event(
             EventKind.REVIEW_DECISION,
@@ -168,6 +155,6 @@ def _journal(appliance: Appliance, held: HoldRecord, verdict: Verdict, outcome: 
                 "decision": verdict.kind.value,
             },
             outcome,
-            actor,
+            actor_reference(appliance, verdict.by),
         )
     )

@@ -26,6 +26,7 @@ class Opening:
         role: With which role.
         reason: A code such as `incidental-finding`, lower-case words joined by hyphens.
         pseudonym: What to resolve.
+        account: Keyed reference of the local account that asks, where there is one.
     """
 
     domain: str
@@ -33,6 +34,17 @@ class Opening:
     role: Role
     reason: str
     pseudonym: str = field(repr=False)
+    account: str = ""
+
+    @property
+    def obj(self) -> dict[str, str | int]:
+        """What the journal says of it; never the pseudonym."""
+        said: dict[str, str | int] = {
+            "domain": self.domain,
+            "role": self.role.value,
+            "reason": self.reason,
+        }
+        return {**said, "account": self.account} if self.account else said
 
 
 class Reader:
@@ -122,6 +134,5 @@ class Reader:
         raise CustodyError(f"cannot open the crosswalk: {why}")
 
     def _record(self, kind: EventKind, opening: Opening, more: dict[str, str | int]) -> None:
-        obj = {"domain": opening.domain, "role": opening.role.value, "reason": opening.reason, **more}
         outcome = Outcome.OK if kind is EventKind.CROSSWALK_OPEN else Outcome.DENIED
-        self._journal.append(Event(kind, obj, outcome, opening.actor))
+        self._journal.append(Event(kind, {**opening.obj, **more}, outcome, opening.actor))

@@ -71,6 +71,17 @@ class Role(StrEnum):
     ADMINISTRATOR = "administrator"
 
 
+class OpeningReason(StrEnum):
+    """Why somebody asks whose pseudonym it is: on the journal, for the audit."""
+
+    INCIDENTAL_FINDING = "incidental-finding"
+    RESULT_RETURN = "result-return"
+    PATIENT_REQUEST = "patient-request"
+    SAFETY_EVENT = "safety-event"
+    QUALITY_AUDIT = "quality-audit"
+    LEGAL_ORDER = "legal-order"
+
+
 class DecisionReason(StrEnum):
     """Reason codes of a decision: on the partner edition, too; free text is on the site edition only."""
 

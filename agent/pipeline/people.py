@@ -1,0 +1,29 @@
+"""The people of the site file: who may act, and what the journal calls them."""
+
+import hmac
+from hashlib import sha256
+
+from agent.pipeline.appliance import Appliance
+from exchange.domain.errors import CustodyError
+from exchange.domain.exchange import Role
+
+
+def roles_of(appliance: Appliance, name: str) -> tuple[Role, ...]:
+    """The roles of a person.
+
+    Raises:
+        CustodyError: The site file does not know this name.
+    """
+    people = appliance.configuration.site.people
+    if name not in people:
+        raise CustodyError(
+            "cannot take this decision: the person given with --by is not in the site file",
+            f"known are {', '.join(people) or 'none'}; add them under `people:` and reload",
+        )
+    return people[name].roles
+
+
+def actor_reference(appliance: Appliance, name: str) -> str:
+    """What stands in the journal for a person: keyed, so that nobody can guess names; 32 hex digits."""
+    key = appliance.domain_keys.key("receipts/people")
+    return hmac.digest(key, name.encode(), sha256).hex()[:32]
