@@ -15,6 +15,7 @@ from agent.daemon.answers import (
     ExchangesAnswer,
     HoldsAnswer,
     ReidentifyAnswer,
+    RotateAnswer,
     StatusAnswer,
 )
 from agent.doctor.results import DoctorAnswer
@@ -33,6 +34,7 @@ MODELS: dict[str, type[BaseModel]] = {
     "exchange": ExchangeDetailAnswer,
     "holds": HoldsAnswer,
     "reidentify": ReidentifyAnswer,
+    "rotate": RotateAnswer,
 }
 
 if __name__ == "__main__":

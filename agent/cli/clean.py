@@ -1,6 +1,7 @@
 """`lockgate clean IN OUT`: offline de-identification by the daemon's own stages."""
 
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,8 +10,8 @@ import typer
 from agent.cli.common import ConfigOption
 
 if TYPE_CHECKING:
+    from agent.pipeline.epochs import KeyEpochs
     from agent.pipeline.report import CleanReport
-    from exchange.keys.domains import DomainKeys
 
 EPILOG = """\b
 Examples:
@@ -57,14 +58,13 @@ def clean(
     configure_logs(level="error")
     if config is not None and key is not None:
         raise typer.BadParameter("report and preview may show PHI: put them outside OUT, which leaves")
-    keys, folder, issuer = _keys(config, key)
-    job = CleanJob(source, target, load_profile(profile, folder), keys, domain, issuer, _progress)
     slots = jobs or max(1, len(os.sched_getaffinity(0)))
-    pool = Pool(slots, START, worker_facts(firmware_profile()))
-    try:
+    with ExitStack() as stack:
+        epochs, folder = _epochs(config, key, domain, stack)
+        job = CleanJob(source, target, load_profile(profile, folder), epochs, _progress)
+        pool = Pool(slots, START, worker_facts(firmware_profile()))
+        stack.callback(pool.close, 1.0)
         done = clean_offline(job, pool, slots)
-    finally:
-        pool.close(1.0)
     if report is not None:
         write_file(report, done.to_json().encode(), 0o600)
     if preview is not None:
@@ -76,20 +76,31 @@ def clean(
     raise typer.Exit(0 if not (done.totals.held or done.totals.failed) else 1)
 
 
-def _keys(config: Path | None, key: Path | None) -> "tuple[DomainKeys, Path | None, str]":
-    """Domain keys, the site folder (for its profiles), and the issuer that stands for an absent one."""
+def _epochs(
+    config: Path | None, key: Path | None, domain: str, stack: ExitStack
+) -> "tuple[KeyEpochs, Path | None]":
+    """The pseudonym keys (a site's as its own routes use them), and the site folder for its profiles."""
     from agent.config.load import load_site
+    from agent.pipeline.epochs import KeyEpochs
+    from exchange.crosswalk.store import Crosswalk
     from exchange.keys.domains import DomainKeys
+    from exchange.keys.signing import read_private_file
+    from exchange.keys.site import CROSSWALK_KEY
 
     if config is not None:
         loaded = load_site(config)
-        return DomainKeys.from_folder(loaded.site.keys), loaded.folder, loaded.site.site
+        site = loaded.site
+        crosswalk = None
+        if site.crosswalk_file.exists():
+            crosswalk = Crosswalk.open(site.crosswalk_file, read_private_file(site.keys / CROSSWALK_KEY))
+            stack.enter_context(crosswalk)
+        return KeyEpochs(DomainKeys.from_folder(site.keys), domain, site.site, crosswalk), loaded.folder
     if key is not None:
-        return DomainKeys.from_file(key), None, ""
+        return KeyEpochs(DomainKeys.from_file(key), domain, ""), None
     typer.echo(
         "warning: a random key for this run only: its pseudonyms cannot be repeated; see --key", err=True
     )
-    return DomainKeys.ephemeral(), None, ""
+    return KeyEpochs(DomainKeys.ephemeral(), domain, ""), None
 
 
 def _progress(done: int, total: int) -> None:

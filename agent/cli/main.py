@@ -36,6 +36,7 @@ VERBS = {
     "exchanges": "List, show, retry, prioritise and cancel exchanges.",
     "holds": "List, show, release and reject holds.",
     "reidentify": "Open one entry of the crosswalk: whose pseudonym is it.",
+    "keys": "Rotate the keys of pseudonyms.",
     "doctor": "Check this box and its peers.",
     "models": "List and fetch the model files that read pixels.",
 }

@@ -280,6 +280,13 @@ class ReidentifyAnswer(_Answer):
     revision: int = Field(0, description="Which cleaning gave the UID: 0 for the first.")
 
 
+class RotateAnswer(_Answer):
+    """`lockgate keys rotate`."""
+
+    key: str
+    epoch: int = Field(description="The one that has begun; the first is 0.")
+
+
 class ReloadAnswer(_Answer):
     """A reload over the socket."""
 

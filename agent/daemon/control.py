@@ -27,6 +27,7 @@ from agent.daemon.answers import (
     ReidentifyAnswer,
     ReloadAnswer,
     RetryAnswer,
+    RotateAnswer,
     StatusAnswer,
 )
 from agent.daemon.metrics import metrics_endpoint
@@ -34,6 +35,7 @@ from agent.daemon.overview import forecasts_of, steps_of, with_overview
 from agent.pipeline.appliance import Appliance
 from agent.pipeline.decide import Verdict, cancel_exchange, decide_hold, find_hold
 from agent.pipeline.reidentify import Question, Resolved, reidentify
+from agent.pipeline.rotate import rotate_pseudonyms
 from agent.pipeline.urge import retry, set_priority
 from exchange.crosswalk.rows import UidEntry
 from exchange.domain.errors import LockgateError
@@ -71,6 +73,7 @@ class ControlInterface:
             Route("/holds/{id}", self._blocking(self._hold)),
             Route("/holds/{id}/{decision}", self._decide, methods=["POST"]),
             Route("/crosswalk/openings", self._open_crosswalk, methods=["POST"]),
+            Route("/keys/pseudonyms/rotate", self._rotate, methods=["POST"]),
         ]
         return Starlette(routes=routes)
 
@@ -172,6 +175,14 @@ class ControlInterface:
                 reason=OpeningReason(body["reason"]),
             )
             return _original(reidentify(self._appliance, question))
+
+        return await _answered(work)
+
+    async def _rotate(self, request: Request) -> Response:
+        body = await request.json()
+
+        def work() -> RotateAnswer:
+            return RotateAnswer(key="pseudonyms", epoch=rotate_pseudonyms(self._appliance, str(body["by"])))
 
         return await _answered(work)
 

@@ -53,7 +53,7 @@ def domain_keys(surroundings: Surroundings) -> Answer:
     keys = DomainKeys.from_folder(surroundings.site.keys)
     domains = sorted({route.pseudonym_domain for route in surroundings.site.routes if route.pseudonym_domain})
     for domain in domains:
-        keys.key(domain)
+        keys.key(domain, keys.epoch)
     return Status.PASS, f"{len(domains)} domains: {', '.join(domains)}" if domains else "no route needs one"
 
 

@@ -8,6 +8,7 @@ from agent.custody.listings import ExchangeDetail
 from agent.custody.records import DecisionRecord, DeliveryRecord, Effect, FrozenInstance
 from agent.custody.resends import WITHOUT_DELIVERY
 from agent.pipeline.appliance import Appliance
+from agent.pipeline.people import PEOPLE
 from exchange.domain.codes import STANDING_CODES, ReasonCode
 from exchange.domain.delivery import CONFIRMED
 from exchange.domain.exchange import DecisionKind, Direction, ExchangeState, HoldState
@@ -261,7 +262,7 @@ def _models(listed: Any) -> tuple[OcrModel, ...]:
 
 
 def _review(appliance: Appliance, decision: DecisionRecord) -> ReviewFacts:
-    key = appliance.domain_keys.key("receipts/people")
+    key = appliance.domain_keys.key(PEOPLE)
     return ReviewFacts(
         user_ref=keyed_reference(key, Reference.USER, decision.by_asserted),
         role=decision.role.value,

@@ -9,6 +9,7 @@ from typing import Any
 from agent.custody.records import Attempt, FrozenInstance, HoldReason
 from agent.inference.session import ModelFacts
 from agent.pipeline.appliance import Appliance
+from agent.pipeline.epochs import KeyEpochs, Pseudonyms
 from agent.pipeline.freeze import Frozen, scratch_folder
 from agent.pipeline.sources import member_source
 from agent.pipeline.study import Study, held_reasons, spread
@@ -19,7 +20,6 @@ from exchange.domain.codes import ReasonCode
 from exchange.domain.source import Source
 from redact.headers.profile import Profile
 from redact.headers.tables import edition
-from redact.identifiers.pseudonymiser import Pseudonymiser
 from redact.stage import CleanedInstance
 
 METHOD = "independent re-read of the encoded output: bytes, decoded values, dates, UIDs, IOD, pixels"
@@ -39,11 +39,7 @@ def clean_study(
     """
     assert route.profile is not None  # noqa: S101 - the caller has asked
     profile = route.profile
-    pseudonymiser = Pseudonymiser(
-        appliance.domain_keys.key(route.pseudonym_domain),
-        appliance.configuration.site.site,
-        study.exchange.revision,
-    )
+    pseudonyms = pseudonyms_of(appliance, route.pseudonym_domain, study)
     folder = scratch_folder(appliance, attempt)
     seconds = appliance.configuration.site.limits.stage_seconds
     exchange_id = study.exchange.exchange_id
@@ -54,7 +50,7 @@ def clean_study(
             files=tuple(files),
             folder=folder,
             profile=profile,
-            pseudonymiser=pseudonymiser,
+            pseudonymiser=pseudonyms.pseudonymiser,
             identifiers=study.identifiers,
             released=released,
             canary_seed=attempt.token.encode(),
@@ -69,10 +65,10 @@ def clean_study(
     reasons = held_reasons((one for result in results for one in result.held), "clean")
     if reasons:
         return Frozen(), reasons
-    return gather(results, profile, study.exchange.revision), []
+    return gather(results, profile, pseudonyms), []
 
 
-def gather(results: Sequence[CleanResult], profile: Profile, revision: int) -> Frozen:
+def gather(results: Sequence[CleanResult], profile: Profile, pseudonyms: Pseudonyms) -> Frozen:
     """What is recorded of a cleaned study: rows, totals for the receipts, and the identifier map."""
     cleaned = [pair for result in results for pair in result.cleaned]
     instances = [one for _, one in cleaned]
@@ -85,20 +81,29 @@ def gather(results: Sequence[CleanResult], profile: Profile, revision: int) -> F
         study_uid_sent=instances[0].study_instance_uid if instances else "",
         counts=_counts(instances, results, profile),
         findings=tuple(dict.fromkeys(found for one in instances for found in one.findings)),
-        entries=tuple(_entries(instances, uid_map, revision)),
+        entries=tuple(_entries(instances, uid_map, pseudonyms)),
     )
 
 
-def _entries(instances: Sequence[CleanedInstance], uid_map: dict[str, str], revision: int) -> Iterator[Entry]:
+def pseudonyms_of(appliance: Appliance, domain: str, study: Study) -> Pseudonyms:
+    """The pseudonyms of a study in a domain, of the key epoch that it belongs to."""
+    epochs = KeyEpochs(appliance.domain_keys, domain, appliance.configuration.site.site, appliance.crosswalk)
+    patients = [(one.issuer, one.patient_id) for one in study.patients]
+    return epochs.of(patients, [study.exchange.study_instance_uid], study.exchange.revision)
+
+
+def _entries(
+    instances: Sequence[CleanedInstance], uid_map: dict[str, str], pseudonyms: Pseudonyms
+) -> Iterator[Entry]:
     """Rows for the crosswalk; a placeholder id names nobody and is left out."""
     for (issuer, patient_id), pseudonym in {
-        one.original_patient: one.header.patient.patient_id
+        pseudonyms.pseudonymiser.original(*one.original_patient): one.header.patient.patient_id
         for one in instances
         if not one.header.patient.placeholder
     }.items():
-        yield PatientEntry(issuer, patient_id, pseudonym)
+        yield PatientEntry(issuer, patient_id, pseudonym, pseudonyms.epoch)
     for original, pseudonym in uid_map.items():
-        yield UidEntry(original, pseudonym, revision)
+        yield UidEntry(original, pseudonym, pseudonyms.pseudonymiser.revision, pseudonyms.epoch)
 
 
 def _row(identity: str, one: CleanedInstance) -> FrozenInstance:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Literal, cast
 
 from agent.pipeline.cleaning import box_rows
+from agent.pipeline.epochs import KeyEpochs
 from agent.pipeline.report import (
     CleanReport,
     ReportedActions,
@@ -30,7 +31,6 @@ from exchange.domain.codes import ReasonCode
 from exchange.domain.errors import ConfigurationError
 from exchange.domain.identifiers import HarvestedIdentifiers
 from exchange.durable import fsync_folder, make_folder
-from exchange.keys.domains import DomainKeys
 from redact.headers.profile import Profile
 from redact.identifiers.pseudonymiser import Pseudonymiser, is_placeholder
 from redact.stage import CleanedInstance
@@ -43,21 +43,18 @@ _PARTIAL = ".lockgate-partial"
 
 @dataclass(frozen=True, slots=True)
 class CleanJob:
-    """What to clean, how, and with which key.
+    """What to clean, how, and with which keys.
 
     Attributes:
         source: A file or a folder.
         target: An empty or absent folder, not inside `source`.
-        issuer: Stands for IssuerOfPatientID where it is absent.
         on_progress: Told the number of files done and in all.
     """
 
     source: Path
     target: Path
     profile: Profile
-    keys: DomainKeys = field(repr=False)
-    domain: str
-    issuer: str
+    epochs: KeyEpochs
     on_progress: Callable[[int, int], None] = lambda _done, _total: None
 
 
@@ -161,7 +158,12 @@ def _patient(job: CleanJob, one: SurveyedFile) -> tuple[str, str]:
     """Whose file it is; a placeholder id names nobody, so then it is the study's."""
     if is_placeholder(one.patient_id):
         return "study", one.study_instance_uid
-    return one.issuer or job.issuer, one.patient_id
+    return one.issuer or job.epochs.issuer, one.patient_id
+
+
+def _pseudonymiser(job: CleanJob, members: Sequence[SurveyedFile]) -> Pseudonymiser:
+    patients = {(one.issuer, one.patient_id): None for one in members}
+    return job.epochs.of(tuple(patients), {one.study_instance_uid for one in members}).pseudonymiser
 
 
 def _conflict(key: str) -> HeldInstance:
@@ -178,7 +180,6 @@ def _clean_all(
     outcomes: _Outcomes,
 ) -> None:
     """Phase 2: every patient's files with that patient's identifiers."""
-    pseudonymiser = Pseudonymiser(job.keys.key(job.domain), job.issuer)
     numbers = {key: f"{number:08d}" for number, key in enumerate(files)}
     names = {number: key for key, number in numbers.items()}
     tasks: list[CleanTask] = []
@@ -187,9 +188,9 @@ def _clean_all(
             files=tuple((numbers[one.key], files[one.key]) for one in members),
             folder=workers.folder,
             profile=job.profile,
-            pseudonymiser=pseudonymiser,
+            pseudonymiser=_pseudonymiser(job, members),
             identifiers=HarvestedIdentifiers().union(one.identifiers for one in members),
-            canary_seed=job.domain.encode(),
+            canary_seed=job.epochs.domain.encode(),
         )
         tasks += _parts(whole, workers.slots)
     done, total = len(outcomes.reasons), len(files)
@@ -237,7 +238,7 @@ def _report(job: CleanJob, files: dict[str, Path], outcomes: _Outcomes) -> Clean
         version=metadata.version("lockgate"),
         profile=job.profile.profile_id,
         profileSha256=job.profile.sha256,
-        key=cast("Literal['site', 'file', 'ephemeral']", job.keys.source),
+        key=cast("Literal['site', 'file', 'ephemeral']", job.epochs.keys.source),
         totals=Totals(**counted),
         files=entries,
     )

@@ -7,6 +7,9 @@ from agent.pipeline.appliance import Appliance
 from exchange.domain.errors import CustodyError
 from exchange.domain.exchange import Role
 
+PEOPLE = "receipts/people"
+"""The domain of the key that refers to people."""
+
 
 def roles_of(appliance: Appliance, name: str) -> tuple[Role, ...]:
     """The roles of a person.
@@ -25,5 +28,5 @@ def roles_of(appliance: Appliance, name: str) -> tuple[Role, ...]:
 
 def actor_reference(appliance: Appliance, name: str) -> str:
     """What stands in the journal for a person: keyed, so that nobody can guess names; 32 hex digits."""
-    key = appliance.domain_keys.key("receipts/people")
+    key = appliance.domain_keys.key(PEOPLE)
     return hmac.digest(key, name.encode(), sha256).hex()[:32]

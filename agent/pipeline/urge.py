@@ -1,8 +1,5 @@
 """What a person may do to an exchange that waits: have it tried now, and say how urgent it is."""
 
-import hmac
-from hashlib import sha256
-
 import structlog
 
 from agent.custody.deliveries import retry_now
@@ -11,12 +8,11 @@ from agent.custody.progress import sent_of
 from agent.custody.queueing import prioritise
 from agent.pipeline.appliance import Appliance
 from agent.pipeline.circuit import retry_peer
+from agent.pipeline.people import actor_reference
 from exchange.domain.exchange import ENDED_DELIVERIES, Priority
 from exchange.journal.events import Event, EventKind
 
 log = structlog.get_logger()
-
-_PEOPLE = "receipts/people"
 
 
 def retry(appliance: Appliance, exchange_id: str) -> int:
@@ -37,7 +33,7 @@ def set_priority(appliance: Appliance, exchange_id: str, priority: Priority, loc
     """
     count = prioritise(appliance.custody, exchange_id, priority)
     fields: dict[str, str | int] = {"exchange": exchange_id, "priority": int(priority)}
-    actor = hmac.digest(appliance.domain_keys.key(_PEOPLE), local_user.encode(), sha256).hex()[:32]
+    actor = actor_reference(appliance, local_user)
     appliance.journal.append(Event(EventKind.EXCHANGE_PRIORITISED, fields, actor=actor))
     log.info("exchange prioritised", exchange_id=exchange_id, state=priority.name.lower())
     appliance.wake()

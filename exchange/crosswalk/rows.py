@@ -32,7 +32,13 @@ class RowKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PatientEntry:
-    """A patient: (issuer, id) to pseudonym, with the key epoch that is pinned for this domain."""
+    """A patient: (issuer, id) to pseudonym.
+
+    Attributes:
+        issuer: Whose id it is: IssuerOfPatientID, or the issuer that stands for an absent one.
+        patient_id: Normalised, so that one patient has one entry however the id is padded.
+        epoch: Of the key that made the pseudonym.
+    """
 
     issuer: str = field(repr=False)
     patient_id: str = field(repr=False)
@@ -42,11 +48,15 @@ class PatientEntry:
 
 @dataclass(frozen=True, slots=True)
 class UidEntry:
-    """A UID: original to replacement; a re-clean after a delivery is a new revision with a new one."""
+    """A UID: original to replacement; a re-clean after a delivery is a new revision with a new one.
+
+    A UID that patients share (of a device, say) has one replacement in each key epoch.
+    """
 
     original: str = field(repr=False)
     pseudonym: str
     revision: int = 0
+    epoch: int = 0
 
 
 Entry = PatientEntry | UidEntry
@@ -88,7 +98,8 @@ class RowSealer:
         """The blind index of an entry's original."""
         if isinstance(entry, PatientEntry):
             return self.index(domain, RowKind.PATIENT, "original", entry.issuer, entry.patient_id)
-        return self.index(domain, RowKind.UID, "original", entry.original, str(entry.revision))
+        epoch = [str(entry.epoch)] if entry.epoch else []  # as before there were epochs
+        return self.index(domain, RowKind.UID, "original", entry.original, str(entry.revision), *epoch)
 
     def seal(self, domain: str, entry: Entry) -> SealedRow:
         """Encrypt an entry."""
@@ -121,11 +132,19 @@ def kind_of(entry: Entry) -> RowKind:
     return RowKind.PATIENT if isinstance(entry, PatientEntry) else RowKind.UID
 
 
+def is_older_spelling(known: Entry, entry: Entry) -> bool:
+    """Whether a patient is known already, as version 0.2 wrote it: padded, or without the issuer."""
+    if not isinstance(known, PatientEntry) or not isinstance(entry, PatientEntry):
+        return False
+    spelled = (known.issuer.strip() or entry.issuer, known.patient_id.strip(" \0"))
+    return spelled == (entry.issuer, entry.patient_id)
+
+
 def _encode(entry: Entry) -> bytes:
     if isinstance(entry, PatientEntry):
         values: list[str | int] = ["patient", entry.issuer, entry.patient_id, entry.pseudonym, entry.epoch]
     else:
-        values = ["uid", entry.original, entry.pseudonym, entry.revision]
+        values = ["uid", entry.original, entry.pseudonym, entry.revision, entry.epoch]
     return json.dumps(values, ensure_ascii=True, separators=(",", ":")).encode("ascii")
 
 

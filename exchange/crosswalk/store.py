@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from exchange.crosswalk.rows import Entry, PatientEntry, RowKind, RowSealer, SealedRow
+from exchange.crosswalk.rows import Entry, RowKind, RowSealer, SealedRow, is_older_spelling
 from exchange.domain.errors import CustodyError, KeysError
 from exchange.durable import make_folder
 
@@ -109,7 +109,7 @@ def find_row(connection: sqlite3.Connection, column: str, index: bytes) -> Seale
 
 
 class Crosswalk:
-    """What the pipeline uses: it remembers, and tells a patient's pinned key epoch."""
+    """What the pipeline uses: it remembers, and tells which pseudonyms it knows."""
 
     def __init__(self, file: CrosswalkFile) -> None:
         """Use `Crosswalk.open`."""
@@ -145,14 +145,16 @@ class Crosswalk:
                 new += self._remember(connection, domain, entry)
         return new
 
-    def pinned_epoch(self, domain: str, issuer: str, patient_id: str) -> int | None:
-        """The key epoch that this patient was first pseudonymised with here; None for a new patient."""
-        index = self._file.sealer.index(domain, RowKind.PATIENT, "original", issuer, patient_id)
-        row = self._file.find("by_original", index)
-        if row is None:
-            return None
-        entry = self._file.sealer.open(row)
-        return entry.epoch if isinstance(entry, PatientEntry) else None
+    def knows(self, domain: str, kind: RowKind, pseudonym: str) -> bool:
+        """Whether this is the pseudonym of somebody or something here; tells nothing else.
+
+        Raises:
+            CustodyError: The file refuses.
+        """
+        return (
+            self._file.find("by_pseudonym", self._file.sealer.index(domain, kind, "pseudonym", pseudonym))
+            is not None
+        )
 
     def close(self) -> None:
         """Close the file."""
@@ -173,10 +175,13 @@ class Crosswalk:
             if self._file.sealer.open(known) != entry:
                 raise CustodyError(
                     "cannot remember a pseudonym: this original has another one in the domain",
-                    "its key epoch is pinned; ask for it before cleaning",
+                    "clean the study again: it keeps to the key epoch that the crosswalk has for it",
                 )
             return 0
-        if find_row(connection, "by_pseudonym", row.by_pseudonym) is not None:
+        same = find_row(connection, "by_pseudonym", row.by_pseudonym)
+        if same is not None and is_older_spelling(self._file.sealer.open(same), entry):
+            return 0
+        if same is not None:
             raise CustodyError("cannot remember a pseudonym: it belongs to another original in the domain")
         values = (row.by_pseudonym, row.by_original, row.wrapped_key, row.sealed)
         connection.execute(f"INSERT INTO rows ({_COLUMNS}) VALUES (?, ?, ?, ?)", values)  # noqa: S608

@@ -1,6 +1,7 @@
-"""Keys of pseudonym domains: one root secret, one derived key per domain.
+"""Keys of pseudonym domains: one root secret an epoch, one derived key per domain and epoch.
 
-Domains cannot be linked: HKDF-SHA256 (RFC 5869) with the domain's name as `info` gives independent keys.
+Domains cannot be linked: HKDF-SHA256 (RFC 5869) with the domain's name as `info` gives independent keys. A
+rotation adds a root and so an epoch; the older roots stay, because who was pseudonymised with them stays so.
 """
 
 import base64
@@ -32,6 +33,8 @@ class DomainKeys:
     """The keys of all pseudonym domains.
 
     Attributes:
+        root: Secret of the first epoch.
+        later: Secrets of the epochs after it.
         source: `site`, `file` or `ephemeral`, as the report of `lockgate clean` names it.
         protection: Where the root secret lives, told truthfully: `file` or `memory`.
     """
@@ -39,22 +42,23 @@ class DomainKeys:
     root: bytes = field(repr=False)
     source: str
     protection: str
+    later: tuple[bytes, ...] = field(default=(), repr=False)
+
+    @property
+    def epoch(self) -> int:
+        """The epoch of new patients: 0 until the first rotation."""
+        return len(self.later)
 
     @classmethod
     def from_folder(cls, folder: Path) -> Self:
-        """The site's own root secret: `domain.root`, exactly 32 bytes, mode 0600.
+        """The site's own root secrets: `domain.root`, `domain.root.1`, …, each 32 bytes, mode 0600.
 
         Raises:
-            KeysError: It is missing, readable by others or of another length.
+            KeysError: One is missing, readable by others or of another length.
         """
-        path = folder / ROOT
-        root = read_private_file(path)
-        if len(root) != KEY_BYTES:
-            raise KeysError(
-                f"cannot use the domain secret {path}: it has {len(root)} bytes, not {KEY_BYTES}",
-                "restore it from a backup; a new one gives every patient new pseudonyms",
-            )
-        return cls(root, "site", "file")
+        count = 1 + max((int(path.suffix[1:]) for path in folder.glob(f"{ROOT}.*[0-9]")), default=0)
+        first, *later = (_root(epoch_file(folder, epoch)) for epoch in range(count))
+        return cls(first, "site", "file", tuple(later))
 
     @classmethod
     def from_file(cls, path: Path) -> Self:
@@ -81,15 +85,37 @@ class DomainKeys:
         """A random secret for this run only: its pseudonyms can never be repeated or resolved."""
         return cls(secrets.token_bytes(KEY_BYTES), "ephemeral", "memory")
 
-    def key(self, domain: str) -> bytes:
-        """The 32-byte key of one pseudonym domain.
+    def key(self, domain: str, epoch: int = 0) -> bytes:
+        """The 32-byte key of one pseudonym domain in one epoch.
+
+        What is no pseudonym (references to people, say) keeps to the first epoch, so that it stays the same.
 
         Raises:
-            KeysError: The name is empty.
+            KeysError: The name is empty, or there was no such epoch.
         """
         if not domain:
             raise KeysError("cannot derive a domain key: the domain has no name", "set `pseudonym_domain`")
-        return derive(self.root, _INFO + domain.encode("utf-8"))
+        if not 0 <= epoch <= self.epoch:
+            raise KeysError(
+                f"cannot derive a domain key: there is no epoch {epoch}",
+                f"restore {ROOT}.{epoch} from a backup",
+            )
+        return derive((self.root, *self.later)[epoch], _INFO + domain.encode("utf-8"))
+
+
+def epoch_file(folder: Path, epoch: int) -> Path:
+    """Where the root secret of an epoch lies."""
+    return folder / (f"{ROOT}.{epoch}" if epoch else ROOT)
+
+
+def _root(path: Path) -> bytes:
+    root = read_private_file(path)
+    if len(root) != KEY_BYTES:
+        raise KeysError(
+            f"cannot use the domain secret {path}: it has {len(root)} bytes, not {KEY_BYTES}",
+            "restore it from a backup; a new one gives every patient new pseudonyms",
+        )
+    return root
 
 
 def _decode(data: bytes) -> bytes:

@@ -17,7 +17,7 @@ from cryptography.x509.oid import NameOID
 
 from exchange.domain.errors import KeysError
 from exchange.durable import make_folder, write_file
-from exchange.keys.domains import KEY_BYTES, ROOT
+from exchange.keys.domains import KEY_BYTES, ROOT, DomainKeys, epoch_file
 from exchange.keys.signing import SIGNING_CERTIFICATE, SIGNING_KEY, keyid_of, spki_of
 from exchange.keys.storage import STORAGE_KEY, make_storage_key
 
@@ -93,6 +93,23 @@ def init_site_keys(
     write_file(anchor, _pem(ca), 0o644)
     fingerprint = ca.fingerprint(hashes.SHA256()).hex()
     return SiteKeys(keyid_of(spki_of(key.public_key())), anchor, fingerprint)
+
+
+def rotate_domain_keys(folder: Path) -> DomainKeys:
+    """Begin a new epoch of the pseudonym domains: new patients get pseudonyms that nobody can link to older.
+
+    Who was pseudonymised before keeps the older secret, which is therefore never deleted.
+
+    Returns:
+        All keys, the new epoch's included.
+
+    Raises:
+        KeysError: The present secrets cannot be used; nothing was changed.
+        OSError: The secret cannot be written.
+    """
+    epoch = DomainKeys.from_folder(folder).epoch + 1
+    write_file(epoch_file(folder, epoch), secrets.token_bytes(KEY_BYTES))
+    return DomainKeys.from_folder(folder)
 
 
 def certify_authority(key: ec.EllipticCurvePrivateKey, site: str, start: datetime) -> x509.Certificate:

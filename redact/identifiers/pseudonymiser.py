@@ -104,16 +104,19 @@ class Pseudonymiser:
             study_uid: StudyInstanceUID; the key of a patient whose id is a placeholder.
         """
         placeholder = is_placeholder(patient_id)
-        namespace = normalised_patient_id(issuer) or self.issuer
         if placeholder:
             key = self._hmac("patient-of-study", _encoded(study_uid.strip(" \0")))
         else:
-            key = self._hmac("patient", _encoded(namespace), _encoded(normalised_patient_id(patient_id)))
+            key = self._hmac("patient", *map(_encoded, self.original(issuer, patient_id)))
         name = "LG" + _base32(hmac.digest(key, b"pseudonym", sha256))[:16]
         shift = 1 + int.from_bytes(hmac.digest(key, b"date-shift", sha256)[:16], "big") % MAX_SHIFT_DAYS
         return PatientPseudonym(
             name, name, shift, hmac.digest(key, b"key-ref", sha256).hex()[:32], placeholder
         )
+
+    def original(self, issuer: str, patient_id: str) -> tuple[str, str]:
+        """Issuer and PatientID as they tell patients apart: one pair, one pseudonym."""
+        return normalised_patient_id(issuer) or self.issuer, normalised_patient_id(patient_id)
 
     def source_ref(self, kind: str, *parts: str) -> str:
         """A reference to something of the source (a UID, a digest) that only holders of the key can check.

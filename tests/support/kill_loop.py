@@ -30,6 +30,7 @@ _OF_A_WORKER = 0.1
 _DURING_START = 0.3
 """So many of the kills hit a worker only, and so many the daemon before it is ready: starting, recovering."""
 
+_WORKER_SECONDS = 5.0
 _ATTEMPTS = 20
 _TECHNOLOGIST = "Jo Technologist"
 """A kill counts against every study that is being cleaned. On a busy machine one may meet more kills than a
@@ -189,10 +190,8 @@ def _kill_again_and_again(box: Appliance, sender: Sender, plan: Plan, outcome: O
                 start_seconds = time.monotonic() - began
                 outcome.orphans += left_over(children)  # now: the next life need not wait for their end
             time.sleep(moments.uniform(0.0, plan.longest_life))  # the fault itself, not a synchronisation
-            if kind < 1 - _OF_A_WORKER:
+            if kind < 1 - _OF_A_WORKER or not _kill_worker(box, outcome):
                 children = _kill_daemon(box, outcome)
-            else:
-                _kill_worker(box, outcome)
         sender.after(number + 1)
     if box.process is not None:
         box.kill9()
@@ -222,12 +221,19 @@ def _kill_daemon(box: Appliance, outcome: Outcome) -> set[int]:
     return children
 
 
-def _kill_worker(box: Appliance, outcome: Outcome) -> None:
-    """Kill a worker, busy or not; the daemon lives on and starts another."""
-    wait_until(lambda: bool(worker_pids(box.pid)), "worker", step_seconds=0.02)
+def _kill_worker(box: Appliance, outcome: Outcome) -> bool:
+    """Kill a worker, busy or not; the daemon lives on and starts another for the next task.
+
+    False when there is none: it was killed a moment ago, and nothing has come since that needs one.
+    """
+    try:
+        wait_until(lambda: bool(worker_pids(box.pid)), "worker", _WORKER_SECONDS, step_seconds=0.02)
+    except TimeoutError:
+        return False
     outcome.killed_at.append({"worker": 1, **_states(box)})
     for pid in worker_pids(box.pid):
         os.kill(pid, signal.SIGKILL)
+    return True
 
 
 def _states(box: Appliance) -> dict[str, int]:

@@ -61,13 +61,28 @@ def test_remember_is_idempotent(filled: Path) -> None:
         assert crosswalk.remember("telerad", [UidEntry("1.2.3", "2.25.99")]) == 1
         assert crosswalk.remember("registry", [PATIENT]) == 1
         assert crosswalk.remember("telerad", [UidEntry(UIDS[0].original, "2.25.500", revision=1)]) == 1
+        assert crosswalk.remember("telerad", [UidEntry(UIDS[0].original, "2.25.501", epoch=1)]) == 1
 
 
-def test_epoch_is_pinned(filled: Path) -> None:
+def test_it_says_which_pseudonyms_it_knows(filled: Path) -> None:
     with Crosswalk.open(filled, KEY) as crosswalk:
-        assert crosswalk.pinned_epoch("telerad", PATIENT.issuer, PATIENT.patient_id) == 3
-        assert crosswalk.pinned_epoch("registry", PATIENT.issuer, PATIENT.patient_id) is None
-        assert crosswalk.pinned_epoch("telerad", PATIENT.issuer + PATIENT.patient_id, "") is None
+        assert crosswalk.knows("telerad", RowKind.PATIENT, PATIENT.pseudonym)
+        assert crosswalk.knows("telerad", RowKind.UID, UIDS[0].pseudonym)
+        assert not crosswalk.knows("registry", RowKind.PATIENT, PATIENT.pseudonym)
+        assert not crosswalk.knows("telerad", RowKind.UID, PATIENT.pseudonym)
+        assert not crosswalk.knows("telerad", RowKind.PATIENT, PATIENT.patient_id)
+
+
+@pytest.mark.parametrize(("issuer", "patient_id"), [("", "4711"), (" site", "4711 "), ("", " 4711")])
+def test_a_patient_whom_an_older_version_wrote_otherwise_is_known(
+    path: Path, issuer: str, patient_id: str
+) -> None:
+    """It kept the id as it stood, and no issuer where the object had none."""
+    with Crosswalk.open(path, KEY) as crosswalk:
+        assert crosswalk.remember("telerad", [PatientEntry(issuer, patient_id, "anon-1")]) == 1
+        assert crosswalk.remember("telerad", [PatientEntry("site", "4711", "anon-1", 1)]) == 0
+        with pytest.raises(CustodyError):
+            crosswalk.remember("telerad", [PatientEntry("site", "4712", "anon-1", 1)])
 
 
 @pytest.mark.parametrize(

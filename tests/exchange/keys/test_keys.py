@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from exchange.domain.errors import KeysError
 from exchange.keys.domains import KEY_BYTES, DomainKeys, derive
 from exchange.keys.signing import MAX_KEY_FILE, FileKeyStore, keyid_of, read_private_file
-from exchange.keys.site import APPLIANCE_RECEIPT_EKU, SiteKeys, init_site_keys
+from exchange.keys.site import APPLIANCE_RECEIPT_EKU, SiteKeys, init_site_keys, rotate_domain_keys
 from exchange.receipts.verify.trust import APPLIANCE_RECEIPT_EKU as VERIFIER_EKU
 
 NOW = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
@@ -166,6 +166,24 @@ def test_domain_keys_of_the_site(folder: Path, made: SiteKeys) -> None:
         keys.key("")
     (folder / "domain.root").write_bytes(b"short")
     with pytest.raises(KeysError, match="5 bytes"):
+        DomainKeys.from_folder(folder)
+
+
+def test_a_rotation_adds_an_epoch(folder: Path, made: SiteKeys) -> None:
+    before = DomainKeys.from_folder(folder)
+    keys = rotate_domain_keys(folder)
+    assert (before.epoch, keys.epoch) == (0, 1)
+    assert keys == DomainKeys.from_folder(folder)
+    assert keys.key("telerad") == before.key("telerad")
+    assert len({keys.key("telerad", 0), keys.key("telerad", 1), keys.key("registry", 1)}) == 3
+    assert rotate_domain_keys(folder).key("telerad", 1) == keys.key("telerad", 1)
+    assert (folder / "domain.root.2").stat().st_mode & 0o777 == 0o600
+    assert "root" not in repr(keys)
+    assert "later" not in repr(keys)
+    with pytest.raises(KeysError, match="no epoch 2"):
+        keys.key("telerad", 2)
+    (folder / "domain.root.1").unlink()
+    with pytest.raises(KeysError, match=r"domain\.root\.1"):
         DomainKeys.from_folder(folder)
 
 
