@@ -168,6 +168,8 @@ def kill_loop(folder: Path, plan: Plan) -> Outcome:
                 _wait_over(box, plan, outcome)
                 _judge(box, receiver, plan, outcome)
         finally:
+            if box.process is not None:  # a round that broke off
+                box.kill9()
             sender.give_up()
             sender.join(60)
     outcome.seconds = time.monotonic() - began
