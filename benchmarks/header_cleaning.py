@@ -18,7 +18,6 @@ from pathlib import Path
 from statistics import median
 
 import pydicom
-import yaml
 from dicomanonymizer.simpledicomanonymizer import anonymize_dicom_file
 from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
@@ -26,13 +25,13 @@ from pydicom.dataset import Dataset
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from exchange.dicomio.examine import examine  # noqa: E402 - found through the path set above
+from agent.config.profiles import load_profile  # noqa: E402 - found through the path set above
+from exchange.dicomio.examine import examine  # noqa: E402
 from exchange.dicomio.header import read_header  # noqa: E402
 from exchange.dicomio.payloads import CopyPayload  # noqa: E402
 from exchange.dicomio.write import write_instance  # noqa: E402
 from redact.headers.cleaner import clean_header  # noqa: E402
 from redact.headers.outcome import HeaderContext  # noqa: E402
-from redact.headers.profile import parse_profile  # noqa: E402
 from redact.identifiers.harvest import harvest  # noqa: E402
 from redact.identifiers.pseudonymiser import Pseudonymiser  # noqa: E402
 from tests.support.corpus import find_corpus  # noqa: E402
@@ -174,7 +173,7 @@ def main() -> None:
 
 
 def report(files: list[tuple[Path, list[str]]], rounds: int) -> None:
-    profile = parse_profile(yaml.safe_load((ROOT / "config/profiles/default.yaml").read_text()))
+    profile = load_profile("default")
     context = HeaderContext.of(
         profile, Pseudonymiser(bytes(32), "bench"), [harvest(pydicom.dcmread(path)) for path, _ in files]
     )

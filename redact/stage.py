@@ -118,7 +118,8 @@ class InstanceCleaner:
     def __init__(self, plan: CleaningPlan) -> None:
         self._plan = plan
         self._context = HeaderContext(plan.profile, plan.pseudonymiser, plan.identifiers)
-        expectations = Expectations.of(plan.profile.options, plan.pseudonymiser)
+        profile = plan.profile
+        expectations = Expectations.of(profile.options, plan.pseudonymiser, rules=profile.rules)
         self._prover = Prover(plan.identifiers, expectations, canary_seed=plan.canary_seed)
         self._reading: _RememberedReading | None = None
         if plan.readers.prover is not None:

@@ -28,14 +28,14 @@ def check(
         return
     from agent.config.answers import CheckAnswer, ProblemAnswer
     from agent.config.load import load_site
-    from agent.config.problems import Problem, SiteFileError
+    from agent.config.problems import Problem, MistakesError
 
     path = site_file(config)
     problems: tuple[Problem, ...]
     try:
         loaded = load_site(path)
         digest, problems = loaded.sha256, loaded.warnings
-    except SiteFileError as error:
+    except MistakesError as error:
         digest, problems = "", error.problems
     errors = sum(problem.severity == "error" for problem in problems)
     if as_json:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,14 +15,13 @@ from agent.config.files import check_files
 from agent.config.firmware import load_firmware_profiles
 from agent.config.inbound import check_inbound
 from agent.config.models import Site
-from agent.config.problems import Problem, SiteFileError, did_you_mean
-from agent.config.profiles import load_profile, profile_files
+from agent.config.problems import Problem, MistakesError, did_you_mean
+from agent.config.profiles import OWN_FOLDER, find_profile, profile_files
 from agent.config.references import check_references
 from agent.config.remarks import Remark, Subject
 from agent.config.salvage import salvage
 from agent.config.source import Position, Source, read_source
 from agent.config.translate import place, words
-from exchange.domain.errors import ConfigurationError
 
 DEFAULT_FILE = "site.yaml"
 _MOST_BYTES = 1 << 20
@@ -58,7 +57,7 @@ def load_site(path: Path, now: datetime | None = None) -> LoadedSite:
         now: What certificates are compared with; timezone-aware, default the clock.
 
     Raises:
-        SiteFileError: A `ConfigurationError` with every mistake in `.problems`.
+        MistakesError: A `ConfigurationError` with every mistake in `.problems`.
     """
     file = str(path)
     data = _read(path)
@@ -66,14 +65,14 @@ def load_site(path: Path, now: datetime | None = None) -> LoadedSite:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise SiteFileError(
+        raise MistakesError(
             file, [Problem(file, line, 1, "this is not UTF-8 text", "save the file as UTF-8")]
         ) from error
     folder = path.resolve().parent
     source = read_source(text)
     site, problems = _problems(file, source, folder, now or datetime.now(UTC))
     if site is None or any(problem.severity == "error" for problem in problems):
-        raise SiteFileError(file, problems)
+        raise MistakesError(file, problems)
     return LoadedSite(site, path.resolve(), tuple(sorted(problems)), hashlib.sha256(data).hexdigest())
 
 
@@ -86,11 +85,11 @@ def _read(path: Path) -> bytes:
         instead = (
             "lockgate init DIR writes one; -c names another" if isinstance(error, FileNotFoundError) else ""
         )
-        raise SiteFileError(
+        raise MistakesError(
             file, [Problem(file, 0, 0, f"cannot be read: {error.strerror}", instead)]
         ) from error
     if len(data) > _MOST_BYTES:
-        raise SiteFileError(file, [Problem(file, 0, 0, "is larger than 1 MiB", "name a site file")])
+        raise MistakesError(file, [Problem(file, 0, 0, "is larger than 1 MiB", "name a site file")])
     return data
 
 
@@ -114,6 +113,7 @@ def _problems(file: str, source: Source, folder: Path, now: datetime) -> tuple[S
     if site is not None:
         subject = _subject(site, source.value, folder, numbers)
         problems += [_at(file, source, remark) for remark in _remarks(subject, now)]
+        problems += _profiles(subject)
     return site, list(dict.fromkeys(problems))
 
 
@@ -148,7 +148,6 @@ def _remarks(subject: Subject, now: datetime) -> Iterator[Remark]:
     yield from check_inbound(subject)
     yield from check_doors(subject)
     yield from check_files(subject, now)
-    yield from _profiles(subject)
     if subject.site.firmware_profile is not None:
         names = [profile.profile for profile in load_firmware_profiles()]
         if subject.site.firmware_profile not in names:
@@ -156,14 +155,16 @@ def _remarks(subject: Subject, now: datetime) -> Iterator[Remark]:
             yield Remark(("firmware_profile",), f"unknown firmware profile {name}", did_you_mean(name, names))
 
 
-def _profiles(subject: Subject) -> Iterator[Remark]:
-    for number, route in zip(subject.route_numbers, subject.site.routes, strict=True):
-        if route.profile is None or route.profile not in subject.profile_names:
-            continue
+def _profiles(subject: Subject) -> Iterator[Problem]:
+    """Mistakes in the profiles that routes name; in the site's own that none names, warnings."""
+    used = {route.profile for route in subject.site.routes if route.profile is not None}
+    own = {path.stem for path in (subject.folder / OWN_FOLDER).glob("*.yaml")}
+    for name in sorted((used | own) & set(subject.profile_names)):
         try:
-            load_profile(route.profile, subject.folder)
-        except ConfigurationError as error:
-            yield Remark(("routes", number, "deidentify", "profile"), error.message, error.hint)
+            find_profile(name, subject.folder)
+        except MistakesError as error:
+            for one in error.problems:
+                yield one if name in used else replace(one, severity="warning")
 
 
 def _at(file: str, source: Source, remark: Remark) -> Problem:

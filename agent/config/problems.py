@@ -16,7 +16,7 @@ class Problem:
     """One mistake.
 
     Attributes:
-        file: The site file as it was named.
+        file: The file as it was named.
         line: 1-based; 0 when the file could not be read.
         column: 1-based.
         message: What is wrong.
@@ -37,8 +37,8 @@ class Problem:
         return f"{self.file}:{self.line}:{self.column}: {kind}{self.message}{tail}"
 
 
-class SiteFileError(ConfigurationError):
-    """The site file has mistakes.
+class MistakesError(ConfigurationError):
+    """A site file, or a profile's, has mistakes.
 
     Attributes:
         problems: All of them, warnings too, in the order of the file.

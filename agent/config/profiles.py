@@ -1,19 +1,37 @@
 """De-identification profiles by name: in `profiles/` beside the site file, else the shipped ones."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import yaml
+from pydantic import ValidationError
 
+from agent.config.problems import MistakesError, Problem
 from agent.config.shipped import shipped
+from agent.config.source import Path as Place
+from agent.config.source import Position, Source, read_source
+from agent.config.translate import place, words
 from agent.config.types import NAME
 from exchange.domain.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from agent.config.profile_file import RuleEntry
     from redact.headers.profile import Profile
+    from redact.headers.site_rules import SiteRule
 
 OWN_FOLDER = "profiles"
+_MOST_BYTES = 1 << 20
+_SEE = "see config/schemas/profile.schema.json"
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedProfile:
+    """A valid profile and where it stands."""
+
+    profile: "Profile"
+    title: str
+    file: Path
 
 
 def profile_files(site_folder: Path | None = None) -> Mapping[str, Path]:
@@ -35,43 +53,135 @@ def load_profile(name: str, site_folder: Path | None = None) -> "Profile":
         site_folder: Folder of the site file, whose `profiles/` are looked at first.
 
     Raises:
-        ConfigurationError: There is none, or its file has a mistake.
+        ConfigurationError: There is none.
+        MistakesError: Its file has mistakes.
     """
+    return find_profile(name, site_folder).profile
+
+
+def find_profile(name: str, site_folder: Path | None = None) -> LoadedProfile:
+    """As `load_profile`, with the file that it stands in."""
     if "/" in name or name.endswith(".yaml"):
         return read_profile(Path(name))
     files = profile_files(site_folder)
     if name not in files:
         raise ConfigurationError(f"cannot find the profile {name!r}", f"known are {', '.join(files)}")
-    profile = read_profile(files[name])
-    if profile.profile_id != name:
-        raise ConfigurationError(
-            f"cannot use the profile file {files[name].name}: it names itself {profile.profile_id!r}",
-            "give file and profile the same name",
-        )
+    return read_profile(files[name], name)
+
+
+def read_profile(path: Path, name: str = "") -> LoadedProfile:
+    """Read one profile file.
+
+    Args:
+        path: The file.
+        name: What it must name itself; "" lets it choose.
+
+    Raises:
+        MistakesError: A `ConfigurationError` with every mistake in `.problems`.
+    """
+    file = str(path)
+    try:
+        data = path.read_bytes()
+        text = data.decode("utf-8") if len(data) <= _MOST_BYTES else ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise MistakesError(
+            file, [Problem(file, 0, 0, f"cannot be read: {type(error).__name__}", "give a file of UTF-8 text")]
+        ) from error
+    if len(data) > _MOST_BYTES:
+        raise MistakesError(file, [Problem(file, 0, 0, "is larger than 1 MiB", "give a profile")])
+    reading = _Reading(file, read_source(text))
+    profile = reading.profile(name)
+    if profile is None:
+        raise MistakesError(file, reading.problems)
+    return LoadedProfile(profile, str(reading.source.value.get("title") or ""), path)
+
+
+def profile_of(data: Mapping[str, Any]) -> "Profile":
+    """A profile of what a file would hold.
+
+    Raises:
+        MistakesError: A `ConfigurationError` with every mistake in `.problems`, without lines.
+    """
+    reading = _Reading("profile", Source(value=dict(data)))
+    profile = reading.profile("")
+    if profile is None:
+        raise MistakesError("the profile", reading.problems)
     return profile
 
 
-def read_profile(path: Path) -> "Profile":
-    """Read one profile file.
+class _Reading:
+    """One reading of a profile file: all its mistakes, or the profile."""
 
-    Raises:
-        ConfigurationError: It is missing, is not YAML, or has a mistake; the message names the file.
-    """
-    from redact.headers.profile import parse_profile  # imports pydicom, which a check of names need not
+    def __init__(self, file: str, source: Source) -> None:
+        self.source = source
+        self._file = file
+        self.problems = [
+            Problem(file, one.position.line, one.position.column, one.message, one.instead)
+            for one in source.mistakes
+        ]
 
-    try:
-        data = yaml.safe_load(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigurationError(
-            f"cannot read the profile {path}: {type(error).__name__}", "give a YAML file"
-        ) from error
-    if not isinstance(data, dict):
-        raise ConfigurationError(
-            f"cannot read the profile {path}: it is no mapping", "write profile: and options:"
-        )
-    try:
-        return parse_profile(data)
-    except ConfigurationError as error:
-        raise ConfigurationError(
-            f"cannot use the profile file {path.name}: {error.message}", error.hint
-        ) from error
+    def profile(self, name: str) -> "Profile | None":
+        """The profile; None where there are mistakes, which `problems` then holds."""
+        from agent.config.profile_file import ProfileFile  # imports pydicom: 0.2 s that not every verb needs
+        from redact.headers.profile import Option, Profile
+
+        value = self.source.value
+        if not isinstance(value, dict):
+            if not self.problems:
+                self._say((), "a profile is keys and values", "write profile: and options:")
+            return None
+        try:
+            ProfileFile.model_validate(value)
+        except ValidationError as error:
+            for one in error.errors(include_url=False):
+                path, position = place(one, self.source)
+                message, instead = words(one, path, self.source, ProfileFile, _SEE)
+                self._at(position, message, instead)
+        if name and isinstance(value.get("profile"), str) and value["profile"] != name:
+            self._say(("profile",), f"the file names itself {value['profile']}", f"write {name}, as the file")
+        listed = value.get("options")
+        known = [str(code) for code in listed] if isinstance(listed, list) else []
+        for index, code in enumerate(known):
+            if code in known[:index]:
+                self._say(("options", index), f"{code} is listed twice", "leave one")
+        options = frozenset(option for option in Option if option.value in known)
+        rules = list(self._rules(value.get("rules")))
+        self._meaning(options, rules)
+        self.problems = list(dict.fromkeys(self.problems))
+        return None if self.problems else Profile(str(value["profile"]), options, tuple(rules))
+
+    def _rules(self, listed: object) -> "Iterator[SiteRule]":
+        """The rules that are well-formed, each judged apart from the others."""
+        from agent.config.profile_file import RuleEntry
+
+        for index, raw in enumerate(listed if isinstance(listed, list) else ()):
+            try:
+                entry = RuleEntry.model_validate(raw)
+            except ValidationError:
+                continue  # said already
+            path: Place = ("rules", index)
+            if self._understood(entry, path):
+                yield entry.site_rule(index + 1, self.source.at(path).line if self.source.values else 0)
+
+    def _understood(self, entry: "RuleEntry", path: Place) -> bool:
+        unknown = list(entry.when.unknown((*path, "when"))) if entry.when else []
+        for where, (message, instead) in unknown:
+            self._at(self.source.key_at(where), message, instead)
+        for key in ("group", "element"):
+            where = (*path, "private", key)
+            written = self.source.plain.get(where, "0x")
+            if not written.lower().startswith("0x"):
+                self._say(where, f"{key} {written} is read as a decimal number", f"write 0x{written}")
+        return not unknown
+
+    def _meaning(self, options: "frozenset[Any]", rules: "Sequence[SiteRule]") -> None:
+        from redact.headers.profile import objections_to
+
+        for rule, (message, instead) in objections_to(options, rules):
+            self._say(("options",) if rule is None else ("rules", rule.number - 1), message, instead)
+
+    def _say(self, path: Place, message: str, instead: str) -> None:
+        self._at(self.source.at(path), message, instead)
+
+    def _at(self, position: Position, message: str, instead: str) -> None:
+        self.problems.append(Problem(self._file, position.line, position.column, message, instead))

@@ -1,4 +1,4 @@
-"""Pydantic's errors in the words of a site file: what is wrong, what is allowed, the nearest name."""
+"""Pydantic's errors in the words of a file that people write: what is wrong, what is allowed, the nearest name."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, get_args
@@ -71,19 +71,35 @@ def real_path(loc: tuple[str | int, ...], value: object) -> Path:
     return tuple(path)
 
 
-def words(error: ErrorDetails, path: Path, source: Source) -> Words:
-    """What is wrong, and what to write instead."""
+def words(
+    error: ErrorDetails,
+    path: Path,
+    source: Source,
+    model: type[BaseModel] = Site,
+    see: str = "see check --schema",
+) -> Words:
+    """What is wrong, and what to write instead.
+
+    Args:
+        error: What pydantic says.
+        path: From `place`.
+        source: The file.
+        model: What the file as a whole is described by.
+        see: Where its description is found.
+    """
     kind = error["type"]
+    if kind == "extra_forbidden":
+        return _unknown_key(path, model)
     if kind in _SAYINGS:
         return _SAYINGS[kind](error, path, source)
     if kind in _WANTED:
-        return _wrong_type(error, path, source)
+        return _wrong_type(error, path, source, see)
     context = error.get("ctx", {})
     if kind == REFUSED:
         return str(context["what"]), str(context["instead"])
     return _bounds(kind, context, path, error["input"]) or (
         f"{_last(path)}: {error['msg']}",
-        "see check --schema",
+        see,
     )
 
 
@@ -92,14 +108,14 @@ def _last(path: Path) -> str:
     return names[-1] if names else "the file"
 
 
-def _unknown_key(_error: ErrorDetails, path: Path, _source: Source) -> Words:
+def _unknown_key(path: Path, model: type[BaseModel]) -> Words:
     name = str(path[-1])
     if any(secret in name.casefold() for secret in _SECRETS) or nearest(name, _SECRETS):
         return (
             f"{name}: a secret never stands in the site file",
             "name a file with mode 0600: token_file or key",
         )
-    return f"unknown key {name}", did_you_mean(name, keys_at(path[:-1]))
+    return f"unknown key {name}", did_you_mean(name, keys_at(path[:-1], model))
 
 
 def _missing(_error: ErrorDetails, path: Path, _source: Source) -> Words:
@@ -112,7 +128,7 @@ def _missing(_error: ErrorDetails, path: Path, _source: Source) -> Words:
     return f"{owner}{path[-1]} is missing", example.get(str(path[-1]), f"add {path[-1]}: …")
 
 
-def _wrong_type(error: ErrorDetails, path: Path, source: Source) -> Words:
+def _wrong_type(error: ErrorDetails, path: Path, source: Source, see: str) -> Words:
     wanted = _WANTED[error["type"]]
     value, written = error["input"], source.plain.get(path)
     if value is None:
@@ -126,7 +142,7 @@ def _wrong_type(error: ErrorDetails, path: Path, source: Source) -> Words:
     if wanted == "a list" and isinstance(value, str):
         return f"{_last(path)} must be a list", f"write [{value}]"
     given = str(value) if isinstance(value, int | float) else _kind(value)
-    return f"{_last(path)} must be {wanted}, not {given}", "see check --schema"
+    return f"{_last(path)} must be {wanted}, not {given}", see
 
 
 def _kind(value: object) -> str:
@@ -149,7 +165,8 @@ def _choice(error: ErrorDetails, path: Path, source: Source) -> Words:
     allowed = [part.strip(" '") for part in str(error["ctx"]["expected"]).replace(" or ", ", ").split(",")]
     if path and path[-1] == "deidentify":
         return f"deidentify is {value!r}", "write {profile: default}, or none with a reason"
-    return f"{value!r} is no {_last(path)}", did_you_mean(str(value), allowed)
+    name = _last(path).removesuffix("s") if isinstance(path[-1], int) else _last(path)
+    return f"{value!r} is no {name}", did_you_mean(str(value), allowed)
 
 
 def _bounds(kind: str, context: Mapping[str, Any], path: Path, value: object) -> Words | None:
@@ -178,22 +195,21 @@ def _bounds(kind: str, context: Mapping[str, Any], path: Path, value: object) ->
 
 _PORTS = (1, 65535)
 _SAYINGS: Mapping[str, Callable[[ErrorDetails, Path, Source], Words]] = {
-    "extra_forbidden": _unknown_key,
     "missing": _missing,
     "literal_error": _choice,
     "enum": _choice,
 }
 
 
-def keys_at(path: Path) -> tuple[str, ...]:
-    """Names of the keys that the model allows at this path of a site file."""
-    current: Any = Site
+def keys_at(path: Path, model: type[BaseModel] = Site) -> tuple[str, ...]:
+    """Names of the keys that the model allows at this path of its file."""
+    current: Any = model
     for step in path:
         current = _step(current, step)
         if current is None:
             return ()
-    model = _model_of(current)
-    return tuple(model.model_fields) if model is not None else ()
+    here = _model_of(current)
+    return tuple(one.alias or name for name, one in here.model_fields.items()) if here is not None else ()
 
 
 def _step(annotation: Any, step: str | int) -> Any:

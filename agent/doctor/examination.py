@@ -7,7 +7,7 @@ from pathlib import Path
 
 from agent.config.firmware import FirmwareProfile, choose_profile, detect_machine, load_firmware_profiles
 from agent.config.load import LoadedSite, load_site
-from agent.config.problems import Problem, SiteFileError
+from agent.config.problems import Problem, MistakesError
 from agent.doctor import box, software, stores, trust, wires
 from agent.doctor.results import DoctorAnswer, worst
 from agent.doctor.runner import Check, run_checks
@@ -79,7 +79,7 @@ def _look_around(path: Path | None, now: datetime) -> Surroundings:
         try:
             loaded = load_site(path, now)
             problems = loaded.warnings
-        except SiteFileError as error:
+        except MistakesError as error:
             problems = error.problems
     machine = detect_machine()
     profile: FirmwareProfile | None = None

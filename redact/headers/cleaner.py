@@ -17,13 +17,16 @@ from exchange.domain.codes import ReasonCode
 from exchange.domain.errors import HeldError
 from exchange.domain.findings import Finding, Severity
 from redact.headers import listed, record, tables
+from redact.headers.account import Account
 from redact.headers.elements import strings, vr_of
 from redact.headers.outcome import ActionCounts, HeaderContext, HeaderOutcome
 from redact.headers.patient import PATIENT_ID, PATIENT_NAME, PatientElements
 from redact.headers.place import Place, Result, Run
 from redact.headers.private import clean_private
 from redact.headers.profile import Option
-from redact.headers.rules import Decision, Handling, rule_book
+from redact.headers.rules import Decision, Handling, rule_book_for
+from redact.headers.selectors import Trail
+from redact.headers.site_actions import carry_out
 from redact.headers.tables import TypeNode
 from redact.headers.unlisted import clean_unlisted
 from redact.structured.admission import admit
@@ -39,10 +42,13 @@ _HANDLERS: dict[Handling, Callable[[Run, Place], Result]] = {
     Handling.CLEAN: listed.clean_content,
     Handling.KEEP: listed.keep,
     Handling.UNLISTED: clean_unlisted,
+    Handling.DROP: lambda _run, place: place.remove(),
+    # Below the top level these are pixels that nobody looks at.
+    Handling.PIXELS: lambda _run, place: place.remove() if place.depth else Result.KEPT,
 }
 
 
-def clean_header(ds: Dataset, context: HeaderContext) -> HeaderOutcome:
+def clean_header(ds: Dataset, context: HeaderContext, account: Account | None = None) -> HeaderOutcome:
     """Clean a data set in place.
 
     The pixel data element is left to the pixel room; the file meta is left to `dicomio.write_instance`, which
@@ -51,6 +57,7 @@ def clean_header(ds: Dataset, context: HeaderContext) -> HeaderOutcome:
     Args:
         ds: Without or with pixel data; after an error it is half cleaned and must be thrown away.
         context: Profile, keys and identifiers of the whole study.
+        account: Takes down what is done to each element and which rule says so; None where nobody asks.
 
     Raises:
         HeldError: The object is of a kind that cannot be cleaned completely (`redact.structured.admission`),
@@ -58,15 +65,20 @@ def clean_header(ds: Dataset, context: HeaderContext) -> HeaderOutcome:
     """
     with quiet():  # pydicom's warnings quote the values that they complain about
         admit(ds)
-        return _clean(ds, context)
+        return _clean(ds, context, account)
 
 
-def _clean(ds: Dataset, context: HeaderContext) -> HeaderOutcome:
+def _clean(ds: Dataset, context: HeaderContext, account: Account | None) -> HeaderOutcome:
     sop_class = next(iter(strings(ds, _SOP_CLASS_UID, "UI")), "") if _SOP_CLASS_UID in ds else ""
     bits = record.embedded_overlay_bits(ds)
-    run = Run(context, rule_book(context.profile), PatientElements(ds, context.pseudonymiser))
+    rules = rule_book_for(context.profile, ds)
+    run = Run(context, rules, PatientElements(ds, context.pseudonymiser), account)
     walker = _Walker(run)
-    walker.walk(ds, tables.type_root(sop_class), "", 0)
+    walker.walk(ds, tables.type_root(sop_class), "", ())
+    if account is not None:
+        account.written(ds, record.WRITTEN, "PS3.15 E.1.1: what was done")
+        if _STUDY_INSTANCE_UID in ds:
+            account.written(ds, (PATIENT_NAME, PATIENT_ID), "Table E.1-1: the patient's pseudonym")
     if _STUDY_INSTANCE_UID in ds:
         run.patient.write(ds, run.patient.pseudonym)
     codes = record.write_method(ds, context.profile, run.done)
@@ -103,56 +115,53 @@ class _Walker:
         }
         return ActionCounts(**{**names, "kept": kept})
 
-    def walk(self, ds: Dataset, node: TypeNode, path: str, depth: int) -> None:
+    def walk(self, ds: Dataset, node: TypeNode, path: str, trail: Trail) -> None:
         """Clean one level and the items below it."""
-        if depth > MAX_DEPTH:
+        if len(trail) > MAX_DEPTH:
             raise HeldError(
                 ReasonCode.LIMIT_EXCEEDED, "cannot clean the header: sequences are nested too deeply", path
             )
-        pseudonym = self._run.patient.names(ds) if depth else self._run.patient.pseudonym
-        private = patient = False
+        pseudonym = self._run.patient.names(ds) if trail else self._run.patient.pseudonym
+        private: list[int] = []
+        patient: list[tuple[Place, Decision]] = []
         for key in list(ds.keys()):
             tag = int(key)
-            decision = self._run.rules.decision(tag)
-            if decision.handling is Handling.PRIVATE:
-                private = True
-            elif tag in {PATIENT_NAME, PATIENT_ID} and decision.handling is Handling.DISPOSE:
-                patient = True
+            if tag >> 16 & 1:
+                private.append(tag)
+                continue
+            vr = vr_of(ds, tag)
+            decision = self._run.rules.decision(tag, vr, trail)
+            place = Place(ds, tag, vr, decision.base, node, path, len(trail))
+            if tag in {PATIENT_NAME, PATIENT_ID} and decision.handling is Handling.DISPOSE:
+                patient.append((place, decision))
             else:
-                self._element(Place(ds, tag, vr_of(ds, tag), decision.base, node, path, depth), decision)
-        if private:
-            self._private(ds)
-        if patient:
-            self._counts[Result.REPLACED] += self._run.patient.replace(ds, pseudonym)
+                self._element(place, decision, trail)
+        if private and self._run.account is None and not self._run.rules.keeps_private:
+            for tag in private:
+                del ds[tag]
+            self._counts[Result.REMOVED] += len(private)
+        else:
+            for place, decision, result in clean_private(self._run, ds, private, path):
+                self._note(place, decision, result)
+        for place, decision in patient:
+            self._run.patient.replace(ds, place.tag, pseudonym)
+            self._note(place, decision, Result.REPLACED)
 
-    def _element(self, place: Place, decision: Decision) -> None:
-        result = self._treat(place, decision)
-        self._counts[result] += 1
-        if decision.option and (result is not Result.REMOVED or decision.handling is Handling.DROP):
-            self._note(decision.option)
+    def _element(self, place: Place, decision: Decision, trail: Trail) -> None:
+        if decision.site is not None:
+            result = carry_out(self._run, place, decision.site)
+        else:
+            result = _HANDLERS[decision.handling](self._run, place)
+        self._note(place, decision, result)
         if result is Result.DESCEND:
             inner = place.node.child(place.tag)
             for number, item in enumerate(place.ds[place.tag].value or ()):
-                self.walk(item, inner, f"{place.name}[{number}].", place.depth + 1)
+                self.walk(item, inner, f"{place.name}[{number}].", (*trail, place.tag))
 
-    def _treat(self, place: Place, decision: Decision) -> Result:
-        if decision.handling is Handling.PIXELS:
-            # Below the top level these are pixels that nobody looks at.
-            return place.remove() if place.depth else Result.KEPT
-        if decision.handling is Handling.DROP:
-            return place.remove()
-        if decision.handling is Handling.SITE:
-            return listed.site_rule(self._run, place, decision)
-        return _HANDLERS[decision.handling](self._run, place)
-
-    def _note(self, option: Option) -> None:
-        if self._run.rules.on(option):
-            self._run.done.add(option)
-
-    def _private(self, ds: Dataset) -> None:
-        keep_safe = self._run.rules.on(Option.RETAIN_SAFE_PRIVATE)
-        removed, kept = clean_private(ds, self._run.context.matcher if keep_safe else None)
-        self._counts[Result.REMOVED] += removed
-        self._counts[Result.KEPT] += kept
-        if kept:
-            self._note(Option.RETAIN_SAFE_PRIVATE)
+    def _note(self, place: Place, decision: Decision, result: Result) -> None:
+        """Remember what was done."""
+        self._counts[result] += 1
+        if decision.option and (result is not Result.REMOVED or decision.handling is Handling.DROP):
+            self._run.done.add(decision.option)
+        if self._run.account is not None:
+            self._run.account.element(place, decision, result)

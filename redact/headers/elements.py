@@ -16,7 +16,7 @@ from pydicom.tag import Tag
 
 # PS3.5 6.2: these VRs hold characters of the default repertoire only.
 ASCII_VRS = frozenset({"AE", "AS", "CS", "DA", "DS", "DT", "IS", "TM", "UI", "UR"})
-_TEXT = frozenset({"LO", "LT", "SH", "ST", "UC", "UT"})
+TEXT_VRS = frozenset({"LO", "LT", "SH", "ST", "UC", "UT"})
 _SINGLE_VALUED = frozenset({"LT", "ST", "UT", "UR"})
 _UNIT_BYTES = {"US": 2, "SS": 2, "UL": 4, "SL": 4, "FL": 4, "FD": 8, "UV": 8, "SV": 8, "AT": 4}
 _ARRAY_BYTES = {"OF": 4, "OL": 4, "OD": 8, "OV": 8}
@@ -46,7 +46,7 @@ def strings(ds: Dataset, tag: int, vr: str) -> list[str]:
     data = _raw_bytes(ds, tag)
     if data is not None and vr in ASCII_VRS:
         return _parts(data.decode("latin-1"), vr, " \0")
-    if data is not None and vr in _TEXT and data.isascii() and b"\x1b" not in data:
+    if data is not None and vr in TEXT_VRS and data.isascii() and b"\x1b" not in data:
         # ASCII reads the same in every character set of PS3.3 C.12.1.1.2.
         return [part.rstrip(" \0") for part in _parts(data.decode("ascii"), vr, "")]
     value = ds[Tag(tag)].value
@@ -57,12 +57,22 @@ def strings(ds: Dataset, tag: int, vr: str) -> list[str]:
     return [str(value)]
 
 
+def is_opaque(ds: Dataset, tag: int, vr: str) -> bool:
+    """Whether text of this VR stands in an element that the file calls UN, in characters that are no ASCII.
+
+    Nobody reads such an element in the data set's character set, so nothing can be found in it.
+    """
+    element = ds.get_item(tag)
+    value = element.value
+    if element.VR not in {None, "UN"} or vr not in TEXT_VRS or not isinstance(value, bytes):
+        return False
+    return not value.isascii() or b"\x1b" in value
+
+
 def _raw_bytes(ds: Dataset, tag: int) -> bytes | None:
-    """The bytes of an element that was not decoded yet; None of one that was."""
-    element: object = ds.get_item(tag)
-    if isinstance(element, RawDataElement) and isinstance(element.value, bytes):
-        return element.value
-    return None
+    """The bytes of an element that was not decoded yet, or is bytes when decoded (UN); None of any other."""
+    value: object = ds.get_item(tag).value
+    return value if isinstance(value, bytes) else None
 
 
 def _parts(text: str, vr: str, padding: str) -> list[str]:

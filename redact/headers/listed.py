@@ -1,14 +1,11 @@
-"""Elements that Table E.1-1 lists, and those that a site's own rule names."""
+"""Elements that Table E.1-1 lists."""
 
 from collections.abc import Callable
 
-from exchange.domain.codes import ReasonCode
-from exchange.domain.errors import HeldError
-from redact.headers.elements import ASCII_VRS, put_ascii, put_text, strings
+from redact.headers.elements import TEXT_VRS, put_ascii, put_text, strings
 from redact.headers.place import Place, Result, Run
-from redact.headers.profile import RuleAction, SiteRule
-from redact.headers.rules import DATE_VRS, TEXT_VRS, Decision
-from redact.headers.text import clean_code, clean_descriptor, clean_technical
+from redact.headers.rules import DATE_VRS
+from redact.headers.text import clean_code, clean_descriptor
 from redact.identifiers.dates import capped_age, kept_offset, kept_time, shift_date, shift_datetime
 
 _LONGEST = {"LO": 64, "SH": 16, "CS": 16, "ST": 1024, "LT": 10240}
@@ -32,28 +29,31 @@ def map_uid(run: Run, place: Place) -> Result:
 def shift(run: Run, place: Place) -> Result:
     """Move dates (113107); keep times and offsets exactly, where they are such."""
     days = run.patient.pseudonym.shift_days
-    movers: dict[str, Callable[[str], str]] = {
-        "DA": lambda value: shift_date(value, days),
-        "DT": lambda value: shift_datetime(value, days),
-    }
-    return _dated(place, movers)
+    return move_dates(place, lambda value: shift_date(value, days), lambda value: shift_datetime(value, days))
 
 
 def keep_date(_run: Run, place: Place) -> Result:
     """Keep dates and times that are such (113106)."""
-    return _dated(place, {"DA": lambda value: value if shift_date(value, 0) else "", "DT": _kept_datetime})
+    return move_dates(place, lambda value: value if shift_date(value, 0) else "", _kept_datetime)
 
 
 def _kept_datetime(value: str) -> str:
     return value if shift_datetime(value, 0) else ""
 
 
-def _dated(place: Place, movers: dict[str, Callable[[str], str]]) -> Result:
+def move_dates(place: Place, of_date: Callable[[str], str], of_datetime: Callable[[str], str]) -> Result:
+    """Put other dates in place of these; times and offsets stay, where they are such.
+
+    Args:
+        place: An element of VR DA, DT, TM or (a UTC offset) SH; any other is disposed of.
+        of_date: What becomes of a DA value; "" where it is none.
+        of_datetime: The same of a DT value.
+    """
     if place.vr not in DATE_VRS | {"SH"}:
         return place.dispose()
-    mover = movers.get(place.vr, kept_offset if place.vr == "SH" else kept_time)
+    movers = {"DA": of_date, "DT": of_datetime, "TM": kept_time, "SH": kept_offset}
     values = strings(place.ds, place.tag, place.vr)
-    moved = [mover(value) for value in values]
+    moved = [movers[place.vr](value) for value in values]
     if moved == values:
         return Result.KEPT
     if any(moved):
@@ -108,7 +108,7 @@ def keep(run: Run, place: Place) -> Result:
     if place.vr == "SQ":
         return Result.DESCEND
     if place.vr == "AS":
-        return _kept_age(place)
+        return kept_age(place)
     if place.vr in TEXT_VRS:
         return clean_text(run, place, run.context.without_patient)
     if place.vr == "CS":
@@ -116,7 +116,8 @@ def keep(run: Run, place: Place) -> Result:
     return Result.KEPT
 
 
-def _kept_age(place: Place) -> Result:
+def kept_age(place: Place) -> Result:
+    """Keep ages that are such, those over 89 years as one class."""
     values = strings(place.ds, place.tag, "AS")
     capped = [capped_age(value) for value in values]
     if capped == values:
@@ -125,39 +126,3 @@ def _kept_age(place: Place) -> Result:
         return place.dispose()
     put_ascii(place.ds, place.tag, "AS", capped)
     return Result.REPLACED
-
-
-def site_rule(run: Run, place: Place, decision: Decision) -> Result:
-    """Do what the site's own rule says; identifiers are struck out of what it keeps."""
-    rule = decision.site
-    if rule is None:
-        return place.dispose()
-    match rule.action:
-        case RuleAction.REMOVE:
-            return place.remove()
-        case RuleAction.EMPTY:
-            return place.empty()
-        case RuleAction.REPLACE:
-            return _replace(place, rule)
-        case RuleAction.KEEP:
-            return _keep_by_rule(run, place)
-
-
-def _replace(place: Place, rule: SiteRule) -> Result:
-    if place.vr not in TEXT_VRS | ASCII_VRS | {"PN"}:
-        raise HeldError(
-            ReasonCode.POLICY,
-            "cannot apply the site's rule: 'replace' needs an element of text",
-            place.name,
-            "change the rule to remove or empty",
-        )
-    put_text(place.ds, place.tag, place.vr, [rule.value])
-    return Result.REPLACED
-
-
-def _keep_by_rule(run: Run, place: Place) -> Result:
-    if place.vr == "SQ":
-        return Result.DESCEND
-    if place.vr in TEXT_VRS | ASCII_VRS | {"PN"}:
-        return clean_text(run, place, clean_technical)
-    return Result.KEPT

@@ -30,19 +30,18 @@ class PatientElements:
         return self.pseudonym
 
     @staticmethod
-    def replace(ds: Dataset, pseudonym: PatientPseudonym) -> int:
-        """Replace what is present of name and id; returns how many elements."""
-        new = {PATIENT_NAME: ("PN", pseudonym.patient_name), PATIENT_ID: ("LO", pseudonym.patient_id)}
-        present = [tag for tag in new if tag in ds]
-        for tag in present:
-            put_ascii(ds, tag, new[tag][0], [new[tag][1]])
-        return len(present)
+    def replace(ds: Dataset, tag: int, pseudonym: PatientPseudonym) -> None:
+        """Put the pseudonym into an item's PatientName or PatientID."""
+        if tag == PATIENT_NAME:
+            put_ascii(ds, PATIENT_NAME, "PN", [pseudonym.patient_name])
+        else:
+            put_ascii(ds, PATIENT_ID, "LO", [pseudonym.patient_id])
 
     @staticmethod
     def write(ds: Dataset, pseudonym: PatientPseudonym) -> None:
         """Put the pseudonym in, replacing what stood there."""
-        put_ascii(ds, PATIENT_NAME, "PN", [pseudonym.patient_name])
-        put_ascii(ds, PATIENT_ID, "LO", [pseudonym.patient_id])
+        PatientElements.replace(ds, PATIENT_NAME, pseudonym)
+        PatientElements.replace(ds, PATIENT_ID, pseudonym)
 
     def _of(self, ds: Dataset) -> PatientPseudonym:
         return self._pseudonymiser.patient(

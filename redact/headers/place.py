@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from pydicom.dataset import Dataset
 
@@ -11,6 +12,9 @@ from redact.headers.patient import PatientElements
 from redact.headers.profile import Option
 from redact.headers.rules import RuleBook
 from redact.headers.tables import TypeNode
+
+if TYPE_CHECKING:
+    from redact.headers.account import Account
 
 
 class Result(Enum):
@@ -32,6 +36,7 @@ class Run:
     context: HeaderContext
     rules: RuleBook
     patient: PatientElements
+    account: "Account | None" = None
     uids: dict[str, str] = field(default_factory=dict, repr=False)
     done: set[Option] = field(default_factory=set)
 

@@ -1,51 +1,89 @@
-"""Private elements: all go, unless the safe-private option keeps those of Table E.3.10-1."""
+"""Private elements: all go, unless the safe-private option or a rule of the site keeps them.
+
+What stays has a plain VR and is searched for identifiers: nothing of a maker's own bytes, dates, UIDs and
+sequences, which nobody can read. A creator stays with the first element of its block that does.
+"""
+
+from collections.abc import Iterator, Sequence
 
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 
 from redact.headers import tables
-from redact.headers.elements import ASCII_VRS, strings, vr_of
-from redact.headers.rules import TEXT_VRS
-from redact.identifiers.matcher import Matcher
+from redact.headers.elements import ASCII_VRS, TEXT_VRS, is_opaque, strings, vr_of
+from redact.headers.place import Place, Result, Run
+from redact.headers.profile import Option
+from redact.headers.rules import Decision, Handling
+from redact.headers.selectors import PrivateSelector
+from redact.headers.site_actions import carry_out
+from redact.headers.site_rules import PLAIN_PRIVATE_VRS, RuleAction
+from redact.headers.tables import NOWHERE
 
-# VRs whose content says nothing but numbers and codes; bytes, dates, UIDs and sequences of a maker's own may.
-_PLAIN_VRS = frozenset(
-    {"US", "SS", "UL", "SL", "FL", "FD", "OF", "OD", "AT", "DS", "IS", "CS", "SH", "LO", "ST", "LT"}
-)
+_GOES = Decision(Handling.PRIVATE, "X")
+_SAFE = Decision(Handling.KEEP, "X", Option.RETAIN_SAFE_PRIVATE)
+
+Treated = tuple[Place, Decision, Result]
 
 
-def clean_private(ds: Dataset, matcher: Matcher | None) -> tuple[int, int]:
-    """Remove private elements at one level.
+def clean_private(run: Run, ds: Dataset, private: Sequence[int], path: str) -> Iterator[Treated]:
+    """Clean the private elements of one level; creators that stay with a block are not counted.
 
     Args:
+        run: Its rules say what stays.
         ds: Data set or item.
-        matcher: None removes all; otherwise safe elements of plain VRs stay where no identifier is in them.
-
-    Returns:
-        How many were removed and how many kept (creators not counted).
+        private: Tags of its private elements.
+        path: Of the data set or item, ends with a point unless empty.
     """
-    private = [int(tag) for tag in ds.keys() if tag.is_private]  # noqa: SIM118 - does not decode
-    safe = {tag for tag in private if matcher is not None and _is_safe(ds, tag, matcher)}
-    creators = {(tag >> 16 << 16) | (tag >> 8 & 0xFF) for tag in safe}
-    removed = 0
+    creators = [tag for tag in private if 0x10 <= tag & 0xFFFF <= 0xFF]
+    staying = set()
     for tag in private:
-        if tag not in safe and tag not in creators:
-            del ds[tag]
-            removed += 1
-    return removed, len(safe)
+        if tag & 0xFFFF > 0xFF:
+            treated = _element(run, Place(ds, tag, vr_of(ds, tag), "X", NOWHERE, path, path.count("[")))
+            if Tag(tag) in ds:
+                staying.add(creator_tag(tag))
+            yield treated
+    for tag in private:
+        if tag & 0xFFFF <= 0xFF and not (tag in staying and tag in creators):
+            place = Place(ds, tag, "LO", "X", NOWHERE, path, path.count("["))
+            yield place, _GOES, place.remove()
 
 
-def _is_safe(ds: Dataset, tag: int, matcher: Matcher) -> bool:
-    block = tag >> 8 & 0xFF
-    creator_tag = (tag >> 16 << 16) | block
-    if block < 0x10 or Tag(creator_tag) not in ds:
+def creator_tag(tag: int) -> int:
+    """The tag of the private creator of the block that an element is in (PS3.5 7.8.1)."""
+    return (tag >> 16 << 16) | (tag >> 8 & 0xFF)
+
+
+def _element(run: Run, place: Place) -> Treated:
+    creator = _creator(place)
+    rule = run.rules.private_rule(creator, place.tag) if creator else None
+    if rule is not None:
+        decision = Decision(Handling.SITE, "X", site=rule)
+        if rule.action is RuleAction.REMOVE:
+            return place, decision, place.remove()
+        if place.vr == "UN" and isinstance(rule.selector, PrivateSelector):
+            place.vr = rule.selector.vr or tables.safe_private_vr(creator, place.tag) or "UN"
+        return place, decision, carry_out(run, place, rule) if _readable(place) else place.remove()
+    if run.rules.on(Option.RETAIN_SAFE_PRIVATE):
+        listed = tables.safe_private_vr(creator, place.tag)
+        if listed is not None:
+            place.vr = place.vr if place.vr != "UN" else listed
+            safe = _readable(place) and not _names_somebody(run, place)
+            return place, _SAFE, Result.KEPT if safe else place.remove()
+    return place, _GOES, place.remove()
+
+
+def _creator(place: Place) -> str:
+    tag = creator_tag(place.tag)
+    if tag & 0xFF < 0x10 or Tag(tag) not in place.ds:
+        return ""
+    return next(iter(strings(place.ds, tag, "LO")), "").strip()
+
+
+def _readable(place: Place) -> bool:
+    return place.vr in PLAIN_PRIVATE_VRS and not is_opaque(place.ds, place.tag, place.vr)
+
+
+def _names_somebody(run: Run, place: Place) -> bool:
+    if place.vr not in TEXT_VRS | ASCII_VRS:
         return False
-    creator = next(iter(strings(ds, creator_tag, "LO")), "")
-    listed = tables.safe_private_vr(creator, tag)
-    if listed is None:
-        return False
-    vr = vr_of(ds, tag)
-    vr = listed if vr == "UN" else vr
-    if vr not in _PLAIN_VRS:
-        return False
-    return vr not in TEXT_VRS | ASCII_VRS or not any(matcher.found(value) for value in strings(ds, tag, vr))
+    return any(run.context.matcher.found(value) for value in strings(place.ds, place.tag, place.vr))

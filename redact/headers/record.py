@@ -13,6 +13,7 @@ _IDENTITY_REMOVED = 0x00120062
 _METHOD = 0x00120063
 _METHOD_CODES = 0x00120064
 _LONGITUDINAL = 0x00280303
+WRITTEN = (_IDENTITY_REMOVED, _METHOD, _METHOD_CODES, _LONGITUDINAL)
 # Codes that the pixel room earns, not the header: never written here.
 _PIXEL_OPTIONS = frozenset({Option.CLEAN_PIXEL_DATA, Option.CLEAN_RECOGNIZABLE_VISUAL_FEATURES})
 
@@ -65,6 +66,6 @@ def embedded_overlay_bits(ds: Dataset) -> tuple[int, ...]:
 
 
 def _dates_word(profile: Profile) -> str:
-    if Option.RETAIN_FULL_DATES in profile.options:
-        return "UNMODIFIED"
-    return "MODIFIED" if Option.RETAIN_MODIFIED_DATES in profile.options else "REMOVED"
+    if profile.moves_dates:
+        return "MODIFIED"
+    return "UNMODIFIED" if Option.RETAIN_FULL_DATES in profile.options else "REMOVED"

@@ -1,15 +1,21 @@
-"""What one profile does with each tag, before the object at hand is looked at."""
+"""What one profile does with each element, before its value is looked at."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
-from functools import cache
+from functools import cache, lru_cache
 
 from pydicom.datadict import dictionary_has_tag, dictionary_is_retired, dictionary_VR
+from pydicom.dataset import Dataset
 
+from exchange.domain.codes import ReasonCode
+from exchange.domain.errors import HeldError
 from redact.headers import tables
-from redact.headers.profile import Option, Profile, SiteRule
+from redact.headers.elements import TEXT_VRS
+from redact.headers.profile import Option, Profile
+from redact.headers.selectors import PrivateSelector, TagSelector, Trail
+from redact.headers.site_rules import SiteRule, is_reserved
 
-TEXT_VRS = frozenset({"LO", "LT", "SH", "ST", "UC", "UT"})
 DATE_VRS = frozenset({"DA", "DT", "TM"})
 _RETAINING = (
     Option.RETAIN_UIDS,
@@ -26,6 +32,7 @@ _CLEANING = (
 )
 _PIXEL_TAGS = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
 _TIMEZONE_OFFSET = 0x00080201
+_MOST_DECISIONS = 50_000
 
 
 class Handling(Enum):
@@ -49,8 +56,10 @@ class Decision:
     """What happens to a tag.
 
     Attributes:
-        base: The Basic Profile's cell, which decides what remains when cleaning leaves nothing.
+        base: The Basic Profile's cell, which decides what remains when cleaning leaves nothing; "" for what
+            has no place in an object at all.
         option: The option that this handling carries out, if one.
+        site: The site's rule that it carries out, if one.
     """
 
     handling: Handling
@@ -59,44 +68,81 @@ class Decision:
     site: SiteRule | None = None
 
 
-_DROP = Decision(Handling.DROP)
+_FOREIGN = Decision(Handling.DROP, "")
 _UNLISTED = Decision(Handling.UNLISTED)
 
 
 class RuleBook:
-    """The decisions of one profile by tag; made once a profile."""
+    """The decisions of one profile for objects for which the same of its rules hold.
 
-    def __init__(self, profile: Profile) -> None:
-        self._options = profile.options
-        self._site = {rule.tag: rule for rule in profile.rules}
-        self._decisions: dict[int, Decision] = {}
+    Args:
+        options: Of Annex E, that are on.
+        rules: Those of the site that hold.
+    """
 
-    def decision(self, tag: int) -> Decision:
-        """What happens to this tag."""
-        known = self._decisions.get(tag)
+    def __init__(self, options: frozenset[Option], rules: Sequence[SiteRule]) -> None:
+        self._options = options
+        ranked = sorted(rules, key=lambda rule: rule.rank, reverse=True)
+        self._private = [rule for rule in ranked if isinstance(rule.selector, PrivateSelector)]
+        self._public = [rule for rule in ranked if not isinstance(rule.selector, PrivateSelector)]
+        self._by_tag_alone = all(isinstance(rule.selector, TagSelector) for rule in self._public)
+        self._decisions: dict[int | tuple[int, str, Trail], Decision] = {}
+
+    def decision(self, tag: int, vr: str = "", trail: Trail = ()) -> Decision:
+        """What happens to an element.
+
+        Args:
+            tag: Its tag.
+            vr: Its VR, as the file or the dictionary gives it.
+            trail: Tags of the sequences that it stands in, from the root.
+
+        Raises:
+            HeldError: Two rules of the site select it, and neither is more specific.
+        """
+        key = tag if self._by_tag_alone else (tag, vr, trail)
+        known = self._decisions.get(key)
         if known is None:
-            known = self._decisions[tag] = self._decide(tag)
+            if len(self._decisions) >= _MOST_DECISIONS:
+                self._decisions.clear()
+            known = self._decisions[key] = self._decide(tag, vr, trail)
         return known
+
+    @property
+    def keeps_private(self) -> bool:
+        """Whether any private element could stay."""
+        return bool(self._private) or self.on(Option.RETAIN_SAFE_PRIVATE)
+
+    def private_rule(self, creator: str, tag: int) -> SiteRule | None:
+        """The site's rule for a private element in a block of this creator.
+
+        Raises:
+            HeldError: Two rules of the site select it, and neither is more specific.
+        """
+        return _first([rule for rule in self._private if _selects(rule, creator, tag)], tag)
 
     def on(self, option: Option) -> bool:
         """Whether an option of the profile is on."""
         return option in self._options
 
-    def _decide(self, tag: int) -> Decision:
-        if tag in self._site:
-            return Decision(Handling.SITE, site=self._site[tag])
+    def _decide(self, tag: int, vr: str, trail: Trail) -> Decision:
         if tag in _PIXEL_TAGS:
             return Decision(Handling.PIXELS)
         if tag >> 16 & 1:
-            return Decision(Handling.PRIVATE)
+            return Decision(Handling.PRIVATE, "X")
+        rule = None if is_reserved(tag) else self._site_rule(tag, vr, trail)
+        if rule is not None:
+            return Decision(Handling.SITE, tables.basic_action(tag) or "X/Z/D", site=rule)
         if tables.is_curve(tag) or tables.is_overlay(tag):
             # Overlay planes and their descriptions go together: a plane without its attributes is no plane,
             # and what a plane draws may be a name.
-            return Decision(Handling.DROP, option=Option.CLEAN_GRAPHICS)
+            return Decision(Handling.DROP, "X", Option.CLEAN_GRAPHICS if self.on(Option.CLEAN_GRAPHICS) else None)
         if _is_foreign(tag):
-            return _DROP
+            return _FOREIGN
         base = tables.basic_action(tag)
         return self._listed(tag, base) if base else _UNLISTED
+
+    def _site_rule(self, tag: int, vr: str, trail: Trail) -> SiteRule | None:
+        return _first([rule for rule in self._public if rule.selector.selects(tag, vr, trail)], tag)
 
     def _listed(self, tag: int, base: str) -> Decision:
         if tables.option_action(tag, Option.RETAIN_MODIFIED_DATES):
@@ -142,7 +188,35 @@ def _vr(tag: int) -> str:
 _NEWER_VRS = {0x0040A034: "DT", 0x0040A035: "DT", 0x0040B034: "DT", 0x0040B036: "DT"}
 
 
+def _selects(rule: SiteRule, creator: str, tag: int) -> bool:
+    return isinstance(rule.selector, PrivateSelector) and rule.selector.selects_private(creator, tag)
+
+
+def _first(selecting: Sequence[SiteRule], tag: int) -> SiteRule | None:
+    """The most specific of the rules that select an element; they are ordered so."""
+    if len(selecting) > 1 and selecting[0].rank == selecting[1].rank:
+        # `check` refuses what can be foreseen; an attribute with more values than PS3.6 gives it cannot.
+        raise HeldError(
+            ReasonCode.POLICY,
+            f"cannot choose between rules {selecting[0].number} and {selecting[1].number} of the profile",
+            f"({tag >> 16:04X},{tag & 0xFFFF:04X})",
+            "narrow one of them",
+        )
+    return selecting[0] if selecting else None
+
+
 @cache
 def rule_book(profile: Profile) -> RuleBook:
-    """The rule book of a profile."""
-    return RuleBook(profile)
+    """The rule book of a profile for objects for which no condition of its rules holds."""
+    return RuleBook(profile.options, [rule for rule in profile.rules if rule.when is None])
+
+
+def rule_book_for(profile: Profile, ds: Dataset) -> RuleBook:
+    """The rule book of a profile for this object, whose attributes are as they came."""
+    holding = tuple(rule for rule in profile.rules if rule.when is not None and rule.when.holds(ds))
+    return _conditional_book(profile, holding) if holding else rule_book(profile)
+
+
+@lru_cache(maxsize=256)
+def _conditional_book(profile: Profile, holding: tuple[SiteRule, ...]) -> RuleBook:
+    return RuleBook(profile.options, [*(rule for rule in profile.rules if rule.when is None), *holding])

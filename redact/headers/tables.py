@@ -91,6 +91,8 @@ class TypeNode:
         return known
 
 
+NOWHERE: Final = TypeNode(())
+"""A place of which nothing is known."""
 _STRICTNESS: Final = ("1", "2", "1C", "2C", "3")
 
 

@@ -14,11 +14,11 @@ from pydicom.dataelem import RawDataElement
 
 from exchange.domain.codes import ReasonCode
 from exchange.domain.errors import HeldError
-from redact.headers.elements import is_text, looks_numeric, strings
+from redact.headers.elements import TEXT_VRS, is_text, looks_numeric, strings
 from redact.headers.listed import clean_codes, clean_text, keep_date, map_uid, shift
 from redact.headers.place import Place, Result, Run
 from redact.headers.profile import Option
-from redact.headers.rules import DATE_VRS, TEXT_VRS
+from redact.headers.rules import DATE_VRS
 from redact.headers.text import clean_descriptor, clean_meaning, clean_technical
 from redact.identifiers.uids import is_definition
 from redact.identifiers.vocabulary import is_known_word

@@ -49,6 +49,17 @@ def shift_datetime(value: str, days: int) -> str:
     return text + (clock or "") + (offset or "")
 
 
+def year_of_date(value: str) -> str:
+    """A DA value as 1 January of its year, which is how a DA says a year; "" where it is no date."""
+    date_only = shift_date(value, 0)
+    return f"{date_only[:4]}0101" if date_only else ""
+
+
+def year_of_datetime(value: str) -> str:
+    """The year of a DT value (PS3.5 6.2 lets the rest be left out); "" where it is no date."""
+    return shift_datetime(value, 0)[:4]
+
+
 def kept_time(value: str) -> str:
     """A TM value as it is; "" where it is no time of day (then it may be anything)."""
     stripped = value.strip(" \0")

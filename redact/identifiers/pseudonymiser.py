@@ -108,7 +108,7 @@ class Pseudonymiser:
             key = self._hmac("patient-of-study", _encoded(study_uid.strip(" \0")))
         else:
             key = self._hmac("patient", *map(_encoded, self.original(issuer, patient_id)))
-        name = "LG" + _base32(hmac.digest(key, b"pseudonym", sha256))[:16]
+        name = "LG" + base32(hmac.digest(key, b"pseudonym", sha256))[:16]
         shift = 1 + int.from_bytes(hmac.digest(key, b"date-shift", sha256)[:16], "big") % MAX_SHIFT_DAYS
         return PatientPseudonym(
             name, name, shift, hmac.digest(key, b"key-ref", sha256).hex()[:32], placeholder
@@ -125,6 +125,10 @@ class Pseudonymiser:
             64 lower-case hex digits.
         """
         return self._hmac("source-ref", kind.encode(), *(_encoded(part) for part in parts)).hex()
+
+    def digest_of_value(self, value: str) -> bytes:
+        """32 bytes that stand for a value in this domain, the same at every revision."""
+        return self._hmac("value", _encoded(value))
 
     def _hmac(self, label: str, *parts: bytes) -> bytes:
         # Each part is framed by its length, so that no two lists of parts give the same message.
@@ -143,7 +147,8 @@ def _uuid8(digest: bytes) -> UUID:
     return UUID(int=value)
 
 
-def _base32(digest: bytes) -> str:
+def base32(digest: bytes) -> str:
+    """The first 16 bytes of a digest as 25 letters and digits."""
     # Crockford's alphabet: no letter I, L, O or U, hence no accidental words or misread digits.
     alphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
     value = int.from_bytes(digest[:16], "big")

@@ -1,4 +1,4 @@
-"""Dates, element by element: each must be the original's shifted one, or empty.
+"""Dates, element by element: each must be the original's shifted one, or empty; or its year, by a rule.
 
 Searching a study for its original dates is not enough, because a shifted date may be another original one;
 and not finding them is not enough either, because an unshifted date of day or month precision is no full
@@ -41,15 +41,34 @@ def check_dates(original: Inventory, cleaned: Inventory, expectations: Expectati
     for path, after in cleaned.dates.items():
         before = original.dates.get(path, "")
         tag = int(path[-10:-1].replace(",", ""), 16)
-        if not after or not before or expectations.allows(tag, _DATE):
+        if not after or not before or after in expectations.constants(tag):
             continue
-        if not _as_expected(before, after, shift_days):
+        if expectations.years(tag):
+            if _only_years(before, after) or _as_expected(before, after, shift_days):
+                continue
+        elif expectations.allows(tag, _DATE) or _as_expected(before, after, shift_days):
+            continue
+        if expectations.keeps_dates or not _says_nothing(after):
             raise HeldError(
                 ReasonCode.PROOF_IDENTIFIER,
                 "cannot prove that a date was moved: it is not the shifted original",
                 path,
                 "hold the instance and report the defect; a person may release it",
             )
+
+
+def _says_nothing(value: str) -> bool:
+    """Whether dummies stand where the profile keeps no dates and the object must have some."""
+    return all(part.strip(" \0")[:8] in {"", DUMMY_DAY} for part in value.split("\\"))
+
+
+def _only_years(before: str, after: str) -> bool:
+    """Whether each date is the year of the original: 1 January of it, or (DT) the year alone."""
+    olds, news = before.split("\\"), after.split("\\")
+    return len(olds) == len(news) and all(
+        new.strip(" \0") in {"", f"{old.strip()[:4]}0101", old.strip()[:4]}
+        for old, new in zip(olds, news, strict=True)
+    )
 
 
 def _as_expected(before: str, after: str, shift_days: int) -> bool:

@@ -4,24 +4,32 @@ Everything that is not said to remain here must be gone. The proof states its ex
 and the pseudonymiser, never from what the cleaner says it did.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from exchange.domain.identifiers import IdentifierKind
+from redact.headers._generated import safe_private
 from redact.headers._generated.confidentiality import OPTION_COLUMNS, ROWS
 from redact.headers.profile import Option
+from redact.headers.selectors import PrivateSelector
+from redact.headers.site_rules import RuleAction, SiteRule
 from redact.identifiers.pseudonymiser import Pseudonymiser
 
 Kinds = frozenset[IdentifierKind]
 
 _INSTITUTION = frozenset({IdentifierKind.INSTITUTION, IdentifierKind.ADDRESS, IdentifierKind.OTHER})
+_DATE = frozenset({IdentifierKind.DATE})
+# What a private element may be encoded as; UN stands for what implicit VR leaves open.
+_PRIVATE_VRS = frozenset(
+    {"AT", "CS", "DS", "FD", "FL", "IS", "LO", "LT", "OD", "OF", "SH", "SL", "SS", "ST", "UL", "UN", "US"}
+)
 _DEVICE = frozenset({IdentifierKind.NUMBER, IdentifierKind.OTHER, IdentifierKind.DATE, IdentifierKind.UID})
 # Columns of PS3.15 Table E.1-1 that keep (K) an element, and what kinds of identifier that element may then
 # hold.
 _KEPT_BY_OPTION: Mapping[Option, tuple[str, Kinds]] = {
     Option.RETAIN_INSTITUTION_IDENTITY: ("rtnInstIdOpt", _INSTITUTION),
     Option.RETAIN_DEVICE_IDENTITY: ("rtnDevIdOpt", _DEVICE),
-    Option.RETAIN_FULL_DATES: ("rtnLongFullDatesOpt", frozenset({IdentifierKind.DATE})),
+    Option.RETAIN_FULL_DATES: ("rtnLongFullDatesOpt", _DATE),
     Option.RETAIN_UIDS: ("rtnUIDsOpt", frozenset({IdentifierKind.UID})),
 }
 
@@ -34,11 +42,14 @@ class Expectations:
         options: Codes of the options of PS3.15 Annex E that the profile has on.
         pseudonymiser: Gives the expected UIDs and the patient's date shift.
         may_remain: By tag, the kinds of identifiers that may stand there at any depth.
+        rules: The site's own. The proof asks of each only which tags it can reach, not where, nor whether its
+            condition holds: that would be the cleaner's reading of the profile once more.
     """
 
     options: frozenset[str]
     pseudonymiser: Pseudonymiser
     may_remain: Mapping[int, Kinds] = field(default_factory=dict)
+    rules: tuple[SiteRule, ...] = ()
 
     @classmethod
     def of(
@@ -46,8 +57,9 @@ class Expectations:
         options: frozenset[Option],
         pseudonymiser: Pseudonymiser,
         may_remain: Mapping[int, Kinds] | None = None,
+        rules: Sequence[SiteRule] = (),
     ) -> "Expectations":
-        """The expectations of a profile's options, plus what a site's own rules let remain."""
+        """The expectations of a profile's options and rules, plus what else is let remain."""
         allowed = dict(may_remain or {})
         for option, (column, kinds) in _KEPT_BY_OPTION.items():
             if option in options:
@@ -55,12 +67,14 @@ class Expectations:
                 for tag, (_, cells) in ROWS.items():
                     if cells[cell] == "K":
                         allowed[tag] = allowed.get(tag, frozenset()) | kinds
-        return cls(frozenset(options), pseudonymiser, allowed)
+        return cls(frozenset(options), pseudonymiser, allowed, tuple(rules))
 
     def allows(self, tag: int, kinds: Kinds) -> bool:
         """Whether identifiers of all these kinds may stand in this element."""
         if IdentifierKind.UID in kinds and Option.RETAIN_UIDS in self.options:
             kinds = kinds - {IdentifierKind.UID}
+        if kinds == _DATE and self.years(tag):
+            return True  # 1 January may be a day of the original, too; `check_dates` looks at each
         return kinds <= self.may_remain.get(tag, frozenset())
 
     @property
@@ -69,6 +83,37 @@ class Expectations:
         return Option.RETAIN_FULL_DATES not in self.options
 
     @property
-    def private_allowed(self) -> bool:
-        """Whether private elements may be there at all."""
-        return Option.RETAIN_SAFE_PRIVATE in self.options
+    def keeps_dates(self) -> bool:
+        """Whether dates stay at all, moved or not."""
+        return not {Option.RETAIN_FULL_DATES, Option.RETAIN_MODIFIED_DATES}.isdisjoint(self.options)
+
+    def years(self, tag: int) -> bool:
+        """Whether a rule may have reduced the dates of this tag to their years."""
+        return any(rule.action is RuleAction.YEAR and rule.selector.may_select(tag) for rule in self.rules)
+
+    def constants(self, tag: int) -> frozenset[str]:
+        """Values that a rule may have put into elements of this tag."""
+        return frozenset(
+            rule.value
+            for rule in self.rules
+            if rule.action is RuleAction.REPLACE and rule.selector.may_select(tag)
+        )
+
+    def private_allowed(self, creator: str, tag: int, vr: str) -> bool:
+        """Whether this private element may be there: the standard calls it safe, or a rule keeps it.
+
+        Args:
+            creator: Of its block, "" where there is none.
+            tag: Its tag.
+            vr: As encoded.
+        """
+        if not creator or vr not in _PRIVATE_VRS:
+            return False
+        if Option.RETAIN_SAFE_PRIVATE in self.options:
+            if (creator, tag >> 16, tag & 0xFF) in safe_private.ROWS:
+                return True
+        return any(
+            isinstance(rule.selector, PrivateSelector) and rule.selector.selects_private(creator, tag)
+            for rule in self.rules
+            if rule.action is not RuleAction.REMOVE
+        )

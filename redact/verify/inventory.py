@@ -36,6 +36,16 @@ _TOP_LEVEL = frozenset(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class PrivateElement:
+    """A private element that is no creator, with the creator of its block (PS3.5 7.8.1); "" without one."""
+
+    path: str
+    tag: int
+    vr: str
+    creator: str
+
+
 @dataclass(slots=True)
 class Inventory:
     """Elements by path; values only where the proof compares them. Its repr shows none.
@@ -46,7 +56,7 @@ class Inventory:
         values: Tag to text, of a few elements of the data set itself.
         identifiers: Names, ids and numbers, read apart from the cleaner's harvest.
         character_sets: Every Specific Character Set value that occurs.
-        private: Path of the first private element that is no creator, "" when there is none.
+        private: The private elements that are no creators.
     """
 
     present: dict[str, bool] = field(default_factory=dict, repr=False)
@@ -54,7 +64,8 @@ class Inventory:
     values: dict[int, str] = field(default_factory=dict, repr=False)
     identifiers: set[Identifier] = field(default_factory=set, repr=False)
     character_sets: set[str] = field(default_factory=set, repr=False)
-    private: str = ""
+    private: list[PrivateElement] = field(default_factory=list, repr=False)
+    _creators: dict[str, str] = field(default_factory=dict, repr=False)  # by path
     items: set[str] = field(default_factory=set, repr=False)  # e.g. `(0040,A730)[2]`, of items with content
 
     def note(self, buffer: Buffer, element: Element) -> None:
@@ -65,7 +76,7 @@ class Inventory:
             self.items.add(item)
             self.present[item[: item.rindex("[")]] = True
         if element.is_private:
-            self.private = self.private or (element.path if element.tag & 0xFFFF > 0xFF else "")
+            self._private(buffer, element)
             return
         if holds and not element.is_pixels and self._telling(element):
             raw = bytes(buffer[element.start : element.end])
@@ -73,6 +84,16 @@ class Inventory:
             self._value(element, text)
             holds = bool(text)
         self.present.setdefault(element.path, holds)
+
+    def _private(self, buffer: Buffer, element: Element) -> None:
+        number = element.tag & 0xFFFF
+        if number <= 0xFF:
+            raw = bytes(buffer[element.start : element.end])
+            self._creators[element.path] = declared_text(raw, element.charset).strip(" \0")
+            return
+        reserved = element.path[: -len("(gggg,eeee)")] + tag_text(element.tag >> 16 << 16 | number >> 8)
+        creator = self._creators.get(reserved, "")
+        self.private.append(PrivateElement(element.path, element.tag, element.vr, creator))
 
     @staticmethod
     def _telling(element: Element) -> bool:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from agent.config.load import load_site
-from agent.config.problems import SiteFileError
+from agent.config.problems import MistakesError
 from tests.support.sites import NOW, site_folder
 
 SITE = """\
@@ -54,7 +54,7 @@ def problems(folder: Path, text: str) -> list[str]:
     file.write_text(text)
     try:
         found = load_site(file, NOW).warnings
-    except SiteFileError as error:
+    except MistakesError as error:
         found = error.problems
     return [f"{one.line}: {one.severity}: {one.message}" for one in found]
 

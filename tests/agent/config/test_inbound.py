@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from agent.config.load import load_site
-from agent.config.problems import Severity, SiteFileError
+from agent.config.problems import Severity, MistakesError
 from tests.support.sites import NOW, site_folder
 
 GOOD = """\
@@ -40,7 +40,7 @@ def load(folder: Path, text: str) -> list[tuple[Severity, str]]:
     file.write_text(text)
     try:
         problems = load_site(file, NOW).warnings
-    except SiteFileError as error:
+    except MistakesError as error:
         problems = error.problems
     return [(one.severity, f"{one.line}:{one.column} {one.message}; {one.instead}") for one in problems]
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from agent.config.load import load_site
 from agent.config.models import Site
-from agent.config.problems import SiteFileError, nearest
+from agent.config.problems import MistakesError, nearest
 from agent.config.profiles import load_profile, profile_files
 from agent.config.schemas import schema_text
 from agent.config.shipped import shipped
@@ -81,7 +81,7 @@ def test_a_site_of_its_own_profile_is_found_before_the_shipped_one(folder: Path)
 def test_a_profile_with_a_mistake_is_told_at_the_route(folder: Path) -> None:
     (folder / "profiles").mkdir()
     (folder / "profiles" / "local.yaml").write_text("profile: local\noptions: ['999']\n")
-    with pytest.raises(SiteFileError) as refused:
+    with pytest.raises(MistakesError) as refused:
         load_site(write_site(folder, GOOD.replace("{profile: default}", "{profile: local}")), NOW)
     assert [(one.line, one.column) for one in refused.value.problems] == [(20, 27)]
 

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agent.config.load import load_site
-from agent.config.problems import Problem, SiteFileError
+from agent.config.problems import Problem, MistakesError
 from tests.support.sites import NOW, running_as_root, site_folder
 
 GOOD = """\
@@ -433,7 +433,7 @@ def problems_of(folder: Path, text: str) -> list[str]:
     """Every error of a site file with this text, as it is printed."""
     file = folder / "site.yaml"
     file.write_text(text, "utf-8")
-    with pytest.raises(SiteFileError) as refused:
+    with pytest.raises(MistakesError) as refused:
         load_site(file, NOW)
     return [str(problem) for problem in refused.value.problems if problem.severity == "error"]
 
@@ -502,14 +502,14 @@ def test_a_folder_that_cannot_be_written_is_told(folder: Path) -> None:
 
 
 def test_a_missing_file_is_told_without_position(tmp_path: Path) -> None:
-    with pytest.raises(SiteFileError, match="cannot use"):
+    with pytest.raises(MistakesError, match="cannot use"):
         load_site(tmp_path / "none.yaml", NOW)
 
 
 @pytest.mark.parametrize("data", [b"\xff\xfe", b"\0", b"", b"- a", b"x", b"a: &a [*a]", b"[" * 2000])
 def test_what_is_no_site_file_is_refused(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "site.yaml").write_bytes(data)
-    with pytest.raises(SiteFileError) as refused:
+    with pytest.raises(MistakesError) as refused:
         load_site(tmp_path / "site.yaml", NOW)
     assert refused.value.problems
 
@@ -547,7 +547,7 @@ def test_any_mistake_is_told_or_harmless(folder: Path, start: int, length: int, 
     problems: tuple[Problem, ...] = ()
     try:
         load_site(file, NOW)
-    except SiteFileError as error:
+    except MistakesError as error:
         problems = error.problems
         refused = True
     else:

@@ -6,28 +6,27 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydicom import dcmread  # noqa: TID251 - tests read what tests wrote
 from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filewriter import dcmwrite
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
+from agent.config.profiles import load_profile, profile_of
 from redact.headers.outcome import HeaderContext
-from redact.headers.profile import Profile, parse_profile
+from redact.headers.profile import Profile
 from redact.identifiers.harvest import harvest
 from redact.identifiers.pseudonymiser import Pseudonymiser
 
 KEY = bytes(range(32))
-PROFILE_FILE = Path(__file__).parents[3] / "config" / "profiles" / "default.yaml"
 
 
 def default_profile() -> Profile:
-    return parse_profile(yaml.safe_load(PROFILE_FILE.read_text()))
+    return load_profile("default")
 
 
-def profile(*options: str, rules: list[dict[str, str]] | None = None) -> Profile:
-    return parse_profile({"profile": "test", "options": list(options), "rules": rules or []})
+def profile(*options: str, rules: list[dict[str, Any]] | None = None) -> Profile:
+    return profile_of({"profile": "test", "options": list(options), "rules": rules or []})
 
 
 def context(*data_sets: Dataset, using: Profile | None = None, key: bytes = KEY) -> HeaderContext:

@@ -1,12 +1,9 @@
 """Profiles: what they may say, and their digest."""
 
-from typing import Any
-
 import pytest
 from pydicom.datadict import dictionary_VR
 
-from exchange.domain.errors import ConfigurationError
-from redact.headers.profile import CODE_MEANINGS, Option, parse_profile
+from redact.headers.profile import CODE_MEANINGS, Option
 from redact.headers.rules import Handling, rule_book
 from tests.redact.headers.studies import default_profile, profile
 
@@ -37,33 +34,6 @@ def test_the_digest_ignores_order_and_sees_every_change() -> None:
     assert base.sha256 != profile("113105", rules=[rule]).sha256
     assert base.sha256 != profile("113105", "113107", rules=[{**rule, "action": "empty"}]).sha256
     assert base.sha256 != profile("113105", "113107").sha256
-
-
-@pytest.mark.parametrize(
-    ("data", "complaint"),
-    [
-        ({}, "'profile' must be its name"),
-        ({"profile": "A B"}, "'profile' must be its name"),
-        ({"profile": "a", "option": []}, "unknown key 'option'"),
-        ({"profile": "a", "options": "113105"}, "'options' must be a list"),
-        ({"profile": "a", "options": ["113199"]}, "option '113199' is not known"),
-        ({"profile": "a", "options": ["113106", "113107"]}, "contradict"),
-        ({"profile": "a", "rules": {}}, "'rules' must be a list"),
-        ({"profile": "a", "rules": ["x"]}, "rule 1 has an unknown form"),
-        ({"profile": "a", "rules": [{"keyword": "Modality"}]}, "rule 1 has no known action"),
-        ({"profile": "a", "rules": [{"keyword": "Modalty", "action": "keep"}]}, "rule 1 names no element"),
-        (
-            {"profile": "a", "rules": [{"keyword": "Modality", "action": "keep", "value": "x"}]},
-            "'value' is for replace",
-        ),
-        ({"profile": "a", "rules": [{"keyword": "Modality", "action": "replace"}]}, "'value' is for replace"),
-        ({"profile": "a", "rules": [{"keyword": "Modality", "action": "keep"}] * 2}, "rule 2 repeats"),
-    ],
-)
-def test_mistakes_are_named(data: dict[str, Any], complaint: str) -> None:
-    with pytest.raises(ConfigurationError, match="cannot read the profile") as caught:
-        parse_profile(data)
-    assert complaint in str(caught.value)
 
 
 @pytest.mark.parametrize(

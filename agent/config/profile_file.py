@@ -1,0 +1,266 @@
+"""A de-identification profile's file: its shape, and what each value must be."""
+
+from collections.abc import Callable, Iterator
+from typing import Annotated, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    Strict,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+from pydicom.datadict import tag_for_keyword
+
+from agent.config.problems import nearest
+from agent.config.source import Path
+from agent.config.translate import Words
+from agent.config.types import Name, Pattern, Text, refuse
+from exchange.domain.errors import ConfigurationError
+from redact.headers.conditions import Condition, Every, IsIn, IsPresent, Matches, Negation, Some, folded
+from redact.headers.elements import ASCII_VRS, TEXT_VRS
+from redact.headers.pointing import keyword_selector, path_selector, tag_selector
+from redact.headers.profile import Option
+from redact.headers.selectors import PrivateSelector, Selector, VrSelector, vr_by_dictionary
+from redact.headers.site_rules import RuleAction, SiteRule
+
+_ASKED_VRS = (TEXT_VRS | ASCII_VRS) - {"DA", "DT", "TM"}
+_OF_A_PATIENT = frozenset({"PatientID", "OtherPatientIDs", "AccessionNumber"})
+_VRS = (
+    "AE", "AS", "AT", "CS", "DA", "DS", "DT", "FD", "FL", "IS", "LO", "LT", "OB", "OD", "OF", "OL", "OV", "OW",
+    "PN", "SH", "SL", "SQ", "SS", "ST", "SV", "TM", "UC", "UI", "UL", "UN", "UR", "US", "UT", "UV",
+)  # fmt: skip
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+def _said(read: Callable[[str], Selector]) -> Callable[[str], str]:
+    """A validator that refuses with the words of the one who reads."""
+
+    def check(value: str) -> str:
+        try:
+            read(value)
+        except ConfigurationError as error:
+            raise refuse(error.message, error.hint) from None
+        return value
+
+    return check
+
+
+def unknown_keyword(keyword: str) -> Words:
+    """What to say of a keyword that PS3.6 has not."""
+    from pydicom._dicom_dict import DicomDictionary
+
+    near = nearest(keyword, [entry[4] for entry in DicomDictionary.values() if entry[4]])
+    hint = f"did you mean {near}?" if near else "give it as in PS3.6, or the tag: (gggg,eeee)"
+    return f"no attribute has the keyword {keyword!r}", hint
+
+
+def _keyword(value: str) -> str:
+    if tag_for_keyword(value) is None:
+        raise refuse(*unknown_keyword(value))
+    return value
+
+
+def _unasked(keyword: str) -> Words | None:
+    """Why no condition may ask this attribute; None where it may."""
+    tag = tag_for_keyword(keyword)
+    if tag is None:
+        return unknown_keyword(keyword)
+    if keyword in _OF_A_PATIENT or vr_by_dictionary(tag) == "PN":
+        return f"a rule may not depend on who the patient is: {keyword}", "ask of what kind the object is"
+    if vr_by_dictionary(tag) not in _ASKED_VRS:
+        return f"{keyword} has the VR {vr_by_dictionary(tag)}, which no condition asks", "ask texts and codes"
+    return None
+
+
+def _listed(value: object) -> object:
+    return value if isinstance(value, list | tuple) else [value]
+
+
+def _code(value: object) -> object:
+    # CID 7050 codes look like numbers; unquoted they are read as such, and mean the same.
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _vr(value: str) -> str:
+    if value not in _VRS:
+        raise refuse(f"{value!r} is no VR", "give two capital letters as in PS3.5 6.2, e.g. DA")
+    return value
+
+
+OptionCode = Annotated[Option, BeforeValidator(_code)]
+Vr = Annotated[str, Strict(), AfterValidator(_vr), Field(json_schema_extra={"enum": list(_VRS)})]
+
+
+class AttributeTest(_Part):
+    """What is asked of one attribute: one value, several of which one must fit, or one of the keys.
+
+    Case and padding do not count; of an attribute with several values one that fits is enough.
+    """
+
+    one_of: tuple[Annotated[str, Strict(), Field(min_length=1)], ...] | None = Field(
+        None, alias="in", min_length=1, description="One of these values."
+    )
+    matches: Pattern | None = Field(None, description="Regular expression for some part of the value.")
+    present: Annotated[bool, Strict()] | None = Field(None, description="Whether there is a value at all.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, value: object) -> object:
+        return {"in": _listed(value)} if isinstance(value, str | list) else value
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        if sum(one is not None for one in (self.one_of, self.matches, self.present)) != 1:
+            raise refuse("a test has exactly one of in, matches, present", "join several by all: or any:")
+        return self
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """The three ways of writing it."""
+        text = {"type": "string", "minLength": 1}
+        return {"anyOf": [text, {"type": "array", "items": text, "minItems": 1}, handler(schema)]}
+
+    def condition(self, tag: int) -> Condition:
+        """What it asks of the attribute of this tag."""
+        if self.one_of is not None:
+            return IsIn(tag, frozenset(map(folded, self.one_of)))
+        if self.matches is not None:
+            return Matches(tag, self.matches)
+        return IsPresent(tag) if self.present else Negation(IsPresent(tag))
+
+
+class When(BaseModel):
+    """A condition on the object, before it is cleaned: keywords with what is asked of them; all must hold."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+    __pydantic_extra__: dict[str, AttributeTest] = Field(init=False)
+
+    all: "tuple[When, ...] | None" = Field(None, min_length=1, description="All of these hold.")
+    any: "tuple[When, ...] | None" = Field(None, min_length=1, description="One of these holds.")
+    negated: "When | None" = Field(None, alias="not", description="This does not hold.")
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if not (self.__pydantic_extra__ or self.all or self.any or self.negated):
+            raise refuse("the condition is empty", "leave when: out, or write e.g. Modality: CT")
+        return self
+
+    def unknown(self, path: Path) -> Iterator[tuple[Path, Words]]:
+        """Keywords that cannot be asked, each with its path in the file and what is wrong with it."""
+        for keyword in self.__pydantic_extra__:
+            wrong = _unasked(keyword)
+            if wrong is not None:
+                yield (*path, keyword), wrong
+        for name, parts in (("all", self.all), ("any", self.any)):
+            for number, part in enumerate(parts or ()):
+                yield from part.unknown((*path, name, number))
+        if self.negated is not None:
+            yield from self.negated.unknown((*path, "not"))
+
+    def condition(self) -> Condition:
+        """What it says; its keywords are known."""
+        parts = [
+            test.condition(int(tag_for_keyword(keyword) or 0))
+            for keyword, test in self.__pydantic_extra__.items()
+        ]
+        parts += [part.condition() for part in self.all or ()]
+        if self.any:
+            parts.append(Some(tuple(part.condition() for part in self.any)))
+        if self.negated is not None:
+            parts.append(Negation(self.negated.condition()))
+        return parts[0] if len(parts) == 1 else Every(tuple(parts))
+
+
+class Private(_Part):
+    """Private elements by the creator of their block (PS3.5 7.8.1)."""
+
+    creator: Annotated[str, Strict(), Field(min_length=1, max_length=64)] = Field(
+        description="The private creator's value, as it stands in the files."
+    )
+    group: Annotated[int, Strict(), Field(ge=0x0009, le=0xFFFF)] | None = Field(
+        None, description="Odd group, e.g. 0x0029; any if left out."
+    )
+    element: Annotated[int, Strict(), Field(ge=0, le=0xFF)] | None = Field(
+        None, description="Low byte of the element number, e.g. 0x10; all of the creator's if left out."
+    )
+    vr: Vr | None = Field(None, description="What it holds where the file does not say (implicit VR).")
+
+    @model_validator(mode="after")
+    def _odd(self) -> Self:
+        if self.group is not None and not self.group & 1:
+            raise refuse(f"group 0x{self.group:04X} is even, hence not private", "private groups are odd")
+        return self
+
+
+class RuleEntry(_Part):
+    """One rule: exactly one of keyword, tag, vr, path, private says what; action says what happens to it."""
+
+    keyword: Annotated[str, Strict(), AfterValidator(_keyword)] | None = Field(
+        None, description="Of PS3.6, wherever the element stands, e.g. StudyDescription."
+    )
+    tag: Annotated[str, Strict(), AfterValidator(_said(tag_selector))] | None = Field(
+        None, description="(gggg,eeee) in hexadecimal, x for any digit, wherever the element stands."
+    )
+    vr: Annotated[tuple[Vr, ...], BeforeValidator(_listed), Field(min_length=1)] | None = Field(
+        None,
+        description="One VR or several: all public elements of it.",
+        json_schema_extra={"anyOf": [{"enum": list(_VRS)}, {"type": "array", "items": {"enum": list(_VRS)}}]},
+    )
+    path: Annotated[str, Strict(), AfterValidator(_said(path_selector))] | None = Field(
+        None, description="From the root, e.g. RequestAttributesSequence.*.CodeMeaning or **.CodeMeaning."
+    )
+    private: Private | None = None
+    action: RuleAction
+    value: Text | None = Field(None, description="New value, for replace.")
+    when: When | None = Field(None, description="The rule holds for such objects only.")
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        given = [name for name in _SELECTORS if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise refuse(
+                f"a rule has exactly one of {', '.join(_SELECTORS)}; here: {', '.join(given) or 'none'}",
+                "leave one; conditions on the object go into when:",
+            )
+        return self
+
+    def selector(self) -> Selector:
+        """What it points at."""
+        if self.keyword is not None:
+            return keyword_selector(self.keyword)
+        if self.tag is not None:
+            return tag_selector(self.tag)
+        if self.path is not None:
+            return path_selector(self.path)
+        if self.private is not None:
+            private = self.private
+            return PrivateSelector(private.creator, private.group, private.element, private.vr or "")
+        return VrSelector(frozenset(self.vr or ()))
+
+    def site_rule(self, number: int, line: int) -> SiteRule:
+        """The rule, at its place in the file."""
+        when = self.when.condition() if self.when else None
+        return SiteRule(self.selector(), self.action, self.value or "", when, number, line)
+
+
+class ProfileFile(_Part):
+    """A de-identification profile: the Basic Profile of PS3.15 Annex E with options and a site's own rules."""
+
+    profile: Name = Field(description="Its name; the file has the same.")
+    title: Text | None = Field(None, description="What it is for, in one line.")
+    options: tuple[OptionCode, ...] = Field((), description="Codes of CID 7050 of the options that are on.")
+    rules: tuple[RuleEntry, ...] = Field(
+        (), description="Of several that select an element the most specific counts; ties are an error."
+    )
+
+
+_SELECTORS = ("keyword", "tag", "vr", "path", "private")

@@ -1,0 +1,79 @@
+"""An account of a cleaning: what was done to each element, and which rule says so. No values.
+
+The cleaner takes it down as it decides, where somebody asks; nothing here decides anything.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from pydicom.dataset import Dataset
+
+from redact.headers.place import Place, Result
+from redact.headers.rules import Decision, Handling
+from redact.headers.site_rules import SiteRule
+
+
+@dataclass(frozen=True, slots=True)
+class Treatment:
+    """What was done to one element.
+
+    Attributes:
+        path: e.g. `(0040,0275)[0].(0040,0007)`.
+        result: None where the element was not there before.
+        reason: Which rule says so: of the site, Table E.1-1, an option, or the VR.
+        rule: The site's rule, where one decided.
+    """
+
+    path: str
+    tag: int
+    result: Result | None
+    reason: str
+    rule: SiteRule | None = None
+
+
+class Account:
+    """What was done to one object, by element path; what is said last of an element counts."""
+
+    def __init__(self) -> None:
+        self._treatments: dict[str, Treatment] = {}
+
+    @property
+    def treatments(self) -> tuple[Treatment, ...]:
+        """In the order in which the elements were met."""
+        return tuple(self._treatments.values())
+
+    def element(self, place: Place, decision: Decision, result: Result) -> None:
+        """Take down one element."""
+        name = place.name
+        reason = reason_of(place, decision, result)
+        self._treatments[name] = Treatment(name, place.tag, result, reason, decision.site)
+
+    def written(self, ds: Dataset, tags: Iterable[int], reason: str) -> None:
+        """Take down what is about to be written into the data set itself, whatever stood there."""
+        for tag in tags:
+            name = f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
+            was_there = name in self._treatments or tag in ds
+            result = Result.REPLACED if was_there else None
+            self._treatments[name] = Treatment(name, tag, result, reason)
+
+
+def reason_of(place: Place, decision: Decision, result: Result) -> str:
+    """The rule behind a decision, in words."""
+    if decision.site is not None:
+        return rule_name(decision.site)
+    if decision.handling is Handling.UNLISTED:
+        return f"not listed: VR {place.vr}"
+    if decision.handling is Handling.PIXELS:
+        return "pixels below the top level" if place.depth else "pixel data"
+    table = f"Table E.1-1 {decision.base}" if decision.base else "no place in an object"
+    if decision.handling is Handling.PRIVATE:
+        return f"{table}: private"
+    if decision.option is None or decision.handling is Handling.DROP:
+        return table
+    left_nothing = result in {Result.REMOVED, Result.EMPTIED}
+    return f"option {decision.option}" + (f", nothing left: {table}" if left_nothing else "")
+
+
+def rule_name(rule: SiteRule) -> str:
+    """A site's rule by its number and line."""
+    return f"site rule {rule.number}" + (f" (line {rule.line})" if rule.line else "")
