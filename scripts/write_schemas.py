@@ -5,10 +5,17 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from agent.config.answers import CheckAnswer, PlanAnswer
+from agent.config.answers import (
+    CheckAnswer,
+    PlanAnswer,
+    ProfileAnswer,
+    ProfileDifference,
+    ProfilesAnswer,
+)
 from agent.config.firmware import FirmwareProfile
 from agent.config.init import InitAnswer
 from agent.config.models import Site
+from agent.config.profile_file import ProfileFile
 from agent.config.schemas import schema_text
 from agent.daemon.answers import (
     ExchangeDetailAnswer,
@@ -24,8 +31,12 @@ from agent.pipeline.report import CleanReport
 MODELS: dict[str, type[BaseModel]] = {
     "site": Site,
     "firmware-profile": FirmwareProfile,
+    "profile": ProfileFile,
     "check": CheckAnswer,
     "plan": PlanAnswer,
+    "profiles-list": ProfilesAnswer,
+    "profiles-show": ProfileAnswer,
+    "profiles-diff": ProfileDifference,
     "init": InitAnswer,
     "doctor": DoctorAnswer,
     "clean": CleanReport,

@@ -38,6 +38,7 @@ VERBS = {
     "reidentify": "Open one entry of the crosswalk: whose pseudonym is it.",
     "keys": "Rotate the keys of pseudonyms.",
     "doctor": "Check this box and its peers.",
+    "profiles": "List, show and compare de-identification profiles.",
     "models": "List and fetch the model files that read pixels.",
 }
 

@@ -1,4 +1,4 @@
-"""What `check --json` and `plan --json` answer; the published schemas are generated from here."""
+"""What `check --json`, `plan --json` and `profiles --json` answer; the published schemas are generated from here."""
 
 from typing import Any, Literal
 
@@ -39,7 +39,7 @@ class CheckAnswer(_Answer):
 
     ok: bool
     file: str
-    sha256: str = Field(description="Of the site file; empty when it has errors.")
+    sha256: str = Field(description="Of the file's bytes; empty when it has errors.")
     problems: tuple[ProblemAnswer, ...]
 
 
@@ -52,6 +52,10 @@ class PlannedElement(_Answer):
     path: str = Field(description="Tags from the root; [] stands for every item of a sequence.")
     keyword: str = Field(description="Empty for private and unknown elements.")
     action: Planned
+    reason: str = Field(
+        description="Which rule says so, e.g. site rule 3 (line 12), Table E.1-1 Z/D, option 113105."
+    )
+    line: int | None = Field(None, description="Of the profile's file, where a rule of the site says so.")
     count: int = Field(description="How many times in the study.")
 
 
@@ -91,3 +95,88 @@ class PlanAnswer(_Answer):
     profiles: dict[str, str] = Field(description="SHA-256 of each profile that a route names.")
     studies: tuple[PlannedStudy, ...] | None = Field(description="Null without --study.")
     refused: dict[str, int] = Field(description="Files that are no usable DICOM, by reason code.")
+
+
+class ProfileSide(_Answer):
+    """One profile, and where it stands."""
+
+    profile: str
+    file: str
+    sha256: str = Field(description="Of its options and rules, as receipts name it.")
+
+
+class ListedProfile(ProfileSide):
+    """One profile in a list."""
+
+    title: str
+    options: tuple[str, ...] = Field(description="Codes of CID 7050.")
+    rules: int = Field(description="How many rules of the site's own.")
+
+
+class ProfilesAnswer(_Answer):
+    """`lockgate profiles list --json`."""
+
+    profiles: tuple[ListedProfile, ...]
+
+
+class ShownRule(_Answer):
+    """One rule of a profile."""
+
+    number: int
+    line: int
+    selects: str
+    action: str
+    value: str
+    when: str = Field(description="Empty where it always holds.")
+
+
+class ProfileAnswer(ProfileSide):
+    """`lockgate profiles show --json`."""
+
+    title: str
+    tableEdition: str = Field(description="Edition of PS3.15 Table E.1-1 that is applied.")  # noqa: N815
+    options: dict[str, str] = Field(description="Meaning by code of CID 7050, the Basic Profile first.")
+    rules: tuple[ShownRule, ...] = Field(description="The most specific first: it counts.")
+
+
+class Treated(_Answer):
+    """What one profile does to an element."""
+
+    action: str = Field(
+        description="A rule's action; or dispose (as the cell says), map-uid, shift, keep-date, clean, keep,"
+        " unlisted (by its VR), drop, private, pixels."
+    )
+    reason: str
+
+
+class ChangedElement(_Answer):
+    """One element that two profiles treat differently."""
+
+    tag: str
+    keyword: str
+    before: Treated
+    after: Treated
+
+
+class ChangedRule(_Answer):
+    """One rule of the site that only one profile has, or that does something else in the other."""
+
+    change: Literal["added", "removed", "changed"]
+    before: str | None
+    after: str | None
+    lineBefore: int | None  # noqa: N815
+    lineAfter: int | None  # noqa: N815
+
+
+class ProfileDifference(_Answer):
+    """`lockgate profiles diff --json`."""
+
+    before: ProfileSide
+    after: ProfileSide
+    same: bool = Field(description="Whether both do the same to every object.")
+    optionsAdded: tuple[str, ...]  # noqa: N815
+    optionsRemoved: tuple[str, ...]  # noqa: N815
+    rules: tuple[ChangedRule, ...]
+    elements: tuple[ChangedElement, ...] = Field(
+        description="Of PS3.6, in the data set itself, where no rule's condition holds."
+    )

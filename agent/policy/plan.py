@@ -6,16 +6,16 @@ here; the plan says whether the profile would look for it.
 """
 
 import copy
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
 from pydicom.datadict import keyword_for_tag
 from pydicom.dataset import Dataset
-from pydicom.sequence import Sequence as Items
 
 from agent.config.answers import Planned, PlannedElement, PlannedRoute, PlannedStudy
 from agent.config.models import as_tuple
@@ -27,17 +27,27 @@ from exchange.dicomio.quiet import quiet
 from exchange.domain.errors import HeldError, InputError
 from exchange.domain.exchange import Direction
 from exchange.keys.domains import DomainKeys
+from redact.headers.account import Account, Treatment
 from redact.headers.cleaner import clean_header
 from redact.headers.outcome import HeaderContext
+from redact.headers.place import Result
 from redact.headers.profile import Option, Profile
 from redact.identifiers.harvest import harvest
 from redact.identifiers.pseudonymiser import Pseudonymiser
 from redact.reconcile.attributes import ORIGINAL_ATTRIBUTES, Action
 from redact.reconcile.coerce import planned_changes
 from redact.reconcile.quarantine import Quarantine
-from redact.structured.admission import admit
 
-_DATES = frozenset({"DA", "DT", "TM"})
+_ITEM = re.compile(r"\[\d+\]")
+_ACTIONS: Mapping[Result, Planned] = {
+    Result.REMOVED: "removed",
+    Result.EMPTIED: "emptied",
+    Result.REPLACED: "replaced",
+    Result.SHIFTED: "shifted",
+    Result.UIDS: "uid",
+    Result.KEPT: "kept",
+    Result.DESCEND: "kept",  # the sequence; its elements are told each
+}
 _PLANNED: Mapping[Action, Planned] = {
     Action.REPLACE: "replaced",
     Action.EMPTY: "emptied",
@@ -151,6 +161,7 @@ def _quarantine_all(headers: Sequence[Dataset], route: EffectiveRoute) -> tuple[
             path=f"({tag >> 16:04X},{tag & 0xFFFF:04X})",
             keyword=keyword_for_tag(tag),
             action=action,
+            reason="quarantine of what a partner sent",
             count=count,
         )
         for (tag, action), count in sorted(tally.items())
@@ -167,52 +178,31 @@ def _clean_all(
 ) -> tuple[tuple[PlannedElement, ...], dict[str, int]]:
     pseudonymiser = Pseudonymiser(DomainKeys.ephemeral().key("plan"), "plan")
     context = HeaderContext.of(profile, pseudonymiser, [harvest(ds) for ds in headers])
-    tally: Counter[tuple[str, str, str]] = Counter()
+    tally: Counter[Treatment] = Counter()
     held: Counter[str] = Counter()
     for ds in headers:
-        cleaned = copy.deepcopy(ds)
+        account = Account()
         try:
-            admit(ds)
-            clean_header(cleaned, context)
+            clean_header(copy.deepcopy(ds), context, account)
         except HeldError as error:
             held[error.code.value] += 1
             continue
-        _compare(ds, cleaned, "", tally)
-    elements = tuple(
-        PlannedElement(path=path, keyword=keyword, action=action, count=count)
-        for (path, keyword, action), count in sorted(tally.items())
+        tally.update(replace(one, path=_ITEM.sub("[]", one.path)) for one in account.treatments)
+    elements = [_planned_element(treatment, count) for treatment, count in tally.items()]
+    elements.sort(key=lambda one: (one.path, one.action, one.reason))
+    return tuple(elements), dict(sorted(held.items()))
+
+
+def _planned_element(treatment: Treatment, count: int) -> PlannedElement:
+    rule = treatment.rule
+    return PlannedElement(
+        path=treatment.path,
+        keyword=keyword_for_tag(treatment.tag),
+        action="added" if treatment.result is None else _ACTIONS[treatment.result],
+        reason=treatment.reason,
+        line=rule.line if rule is not None and rule.line else None,
+        count=count,
     )
-    return elements, dict(sorted(held.items()))
-
-
-def _compare(before: Dataset, after: Dataset, path: str, tally: Counter[tuple[str, str, str]]) -> None:
-    # `keys()`: iterating a Dataset itself would decode every element first.
-    tags = {int(tag) for tag in before.keys()} | {int(tag) for tag in after.keys()}  # noqa: SIM118
-    for tag in sorted(tags):
-        place = f"{path}({tag >> 16:04X},{tag & 0xFFFF:04X})"
-        action = _action(before, after, tag)
-        if action == "items":
-            for old, new in zip(before[tag].value, after[tag].value, strict=True):
-                _compare(old, new, f"{place}[]", tally)
-        else:
-            tally[place, keyword_for_tag(tag), action] += 1
-
-
-def _action(before: Dataset, after: Dataset, tag: int) -> str:
-    if tag not in after:
-        return "removed"
-    if tag not in before:
-        return "added"
-    old, new = before[tag], after[tag]
-    if isinstance(old.value, Items) and isinstance(new.value, Items):
-        if len(old.value) == len(new.value) and len(old.value):
-            return "items"
-        return "kept" if len(old.value) == len(new.value) else "emptied" if not new.value else "replaced"
-    if old.value == new.value:
-        return "kept"
-    if new.is_empty:
-        return "emptied"
-    return "uid" if new.VR == "UI" else "shifted" if new.VR in _DATES else "replaced"
 
 
 def totals(elements: Sequence[PlannedElement]) -> Mapping[str, int]:

@@ -58,20 +58,31 @@ class Account:
 
 
 def reason_of(place: Place, decision: Decision, result: Result) -> str:
-    """The rule behind a decision, in words."""
+    """The rule behind what was done, in words."""
+    if decision.handling is Handling.PIXELS and place.depth:
+        return "pixels below the top level"
+    reason = rule_behind(decision, place.vr)
+    retains = decision.option and decision.handling not in {Handling.DROP, Handling.UNLISTED}
+    left_nothing = retains and result in {Result.REMOVED, Result.EMPTIED}
+    return f"{reason}, nothing left: Table E.1-1 {decision.base}" if left_nothing else reason
+
+
+def rule_behind(decision: Decision, vr: str) -> str:
+    """The rule behind a decision, in words: the site's, a cell of the table, an option, or the VR."""
     if decision.site is not None:
         return rule_name(decision.site)
-    if decision.handling is Handling.UNLISTED:
-        return f"not listed: VR {place.vr}"
-    if decision.handling is Handling.PIXELS:
-        return "pixels below the top level" if place.depth else "pixel data"
-    table = f"Table E.1-1 {decision.base}" if decision.base else "no place in an object"
-    if decision.handling is Handling.PRIVATE:
-        return f"{table}: private"
-    if decision.option is None or decision.handling is Handling.DROP:
-        return table
-    left_nothing = result in {Result.REMOVED, Result.EMPTIED}
-    return f"option {decision.option}" + (f", nothing left: {table}" if left_nothing else "")
+    option = f"option {decision.option}" if decision.option else ""
+    match decision.handling:
+        case Handling.UNLISTED:
+            return f"not listed: VR {vr}" + (f", {option}" if option else "")
+        case Handling.PIXELS:
+            return "pixel data"
+        case Handling.PRIVATE:
+            return f"Table E.1-1 {decision.base}: private"
+        case Handling.DROP:
+            return f"Table E.1-1 {decision.base}" if decision.base else "no place in an object"
+        case _:
+            return option or f"Table E.1-1 {decision.base}"
 
 
 def rule_name(rule: SiteRule) -> str:

@@ -13,7 +13,7 @@ from exchange.domain.errors import HeldError
 from redact.headers import tables
 from redact.headers.elements import TEXT_VRS
 from redact.headers.profile import Option, Profile
-from redact.headers.selectors import PrivateSelector, TagSelector, Trail
+from redact.headers.selectors import PathSelector, PrivateSelector, Trail
 from redact.headers.site_rules import SiteRule, is_reserved
 
 DATE_VRS = frozenset({"DA", "DT", "TM"})
@@ -68,8 +68,6 @@ class Decision:
     site: SiteRule | None = None
 
 
-_FOREIGN = Decision(Handling.DROP, "")
-_UNLISTED = Decision(Handling.UNLISTED)
 
 
 class RuleBook:
@@ -85,8 +83,8 @@ class RuleBook:
         ranked = sorted(rules, key=lambda rule: rule.rank, reverse=True)
         self._private = [rule for rule in ranked if isinstance(rule.selector, PrivateSelector)]
         self._public = [rule for rule in ranked if not isinstance(rule.selector, PrivateSelector)]
-        self._by_tag_alone = all(isinstance(rule.selector, TagSelector) for rule in self._public)
-        self._decisions: dict[int | tuple[int, str, Trail], Decision] = {}
+        self._everywhere = not any(isinstance(rule.selector, PathSelector) for rule in self._public)
+        self._decisions: dict[tuple[int, str, Trail], Decision] = {}
 
     def decision(self, tag: int, vr: str = "", trail: Trail = ()) -> Decision:
         """What happens to an element.
@@ -99,7 +97,7 @@ class RuleBook:
         Raises:
             HeldError: Two rules of the site select it, and neither is more specific.
         """
-        key = tag if self._by_tag_alone else (tag, vr, trail)
+        key = (tag, vr, () if self._everywhere else trail)
         known = self._decisions.get(key)
         if known is None:
             if len(self._decisions) >= _MOST_DECISIONS:
@@ -124,6 +122,12 @@ class RuleBook:
         """Whether an option of the profile is on."""
         return option in self._options
 
+    @property
+    def date_option(self) -> Option | None:
+        """The option that says what becomes of dates, if one is on."""
+        on = (one for one in (Option.RETAIN_FULL_DATES, Option.RETAIN_MODIFIED_DATES) if self.on(one))
+        return next(on, None)
+
     def _decide(self, tag: int, vr: str, trail: Trail) -> Decision:
         if tag in _PIXEL_TAGS:
             return Decision(Handling.PIXELS)
@@ -137,9 +141,11 @@ class RuleBook:
             # and what a plane draws may be a name.
             return Decision(Handling.DROP, "X", Option.CLEAN_GRAPHICS if self.on(Option.CLEAN_GRAPHICS) else None)
         if _is_foreign(tag):
-            return _FOREIGN
+            return Decision(Handling.DROP, tables.basic_action(tag))
         base = tables.basic_action(tag)
-        return self._listed(tag, base) if base else _UNLISTED
+        if base:
+            return self._listed(tag, base)
+        return Decision(Handling.UNLISTED, option=self.date_option if vr in DATE_VRS else None)
 
     def _site_rule(self, tag: int, vr: str, trail: Trail) -> SiteRule | None:
         return _first([rule for rule in self._public if rule.selector.selects(tag, vr, trail)], tag)
@@ -159,11 +165,11 @@ class RuleBook:
         """Rows of dates: a date is kept only by a date option, whatever other option would keep the row."""
         if _vr(tag) not in DATE_VRS and tag != _TIMEZONE_OFFSET:
             return Decision(Handling.DISPOSE, base)  # opaque time stamps cannot be shifted
-        if self.on(Option.RETAIN_FULL_DATES):
-            return Decision(Handling.KEEP_DATE, base, Option.RETAIN_FULL_DATES)
-        if self.on(Option.RETAIN_MODIFIED_DATES):
-            return Decision(Handling.SHIFT, base, Option.RETAIN_MODIFIED_DATES)
-        return Decision(Handling.DISPOSE, base)
+        option = self.date_option
+        if option is None:
+            return Decision(Handling.DISPOSE, base)
+        handling = Handling.KEEP_DATE if option is Option.RETAIN_FULL_DATES else Handling.SHIFT
+        return Decision(handling, base, option)
 
 
 def _is_foreign(tag: int) -> bool:

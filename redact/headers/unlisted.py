@@ -176,13 +176,13 @@ def _number(pattern: re.Pattern[str]) -> Callable[[Run, Place], Result]:
 
 
 def _date(run: Run, place: Place) -> Result:
-    if run.rules.on(Option.RETAIN_MODIFIED_DATES):
-        run.done.add(Option.RETAIN_MODIFIED_DATES)
-        return shift(run, place)
-    if run.rules.on(Option.RETAIN_FULL_DATES):
-        run.done.add(Option.RETAIN_FULL_DATES)
-        return keep_date(run, place)
-    return place.dispose()
+    match run.rules.date_option:
+        case Option.RETAIN_MODIFIED_DATES:
+            return shift(run, place)
+        case Option.RETAIN_FULL_DATES:
+            return keep_date(run, place)
+        case _:
+            return place.dispose()
 
 
 def _uid(run: Run, place: Place) -> Result:

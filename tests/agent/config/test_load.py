@@ -78,12 +78,22 @@ def test_a_site_of_its_own_profile_is_found_before_the_shipped_one(folder: Path)
     assert loaded.site.routes[1].profile == "local"
 
 
-def test_a_profile_with_a_mistake_is_told_at_the_route(folder: Path) -> None:
+def test_mistakes_of_profiles_are_told_in_their_own_file(folder: Path) -> None:
     (folder / "profiles").mkdir()
-    (folder / "profiles" / "local.yaml").write_text("profile: local\noptions: ['999']\n")
+    local = folder / "profiles" / "local.yaml"
+    local.write_text("profile: local\noptions: ['999']\n")
+    text = GOOD.replace("{profile: default}", "{profile: local}")
     with pytest.raises(MistakesError) as refused:
-        load_site(write_site(folder, GOOD.replace("{profile: default}", "{profile: local}")), NOW)
-    assert [(one.line, one.column) for one in refused.value.problems] == [(20, 27)]
+        load_site(write_site(folder, text.replace("quiet_seconds: 20", "quiet_seconds: x")), NOW)
+    places = [(one.file, one.line, one.column) for one in refused.value.problems]
+    assert places == [(str(local), 2, 11), (str(folder / "site.yaml"), 14, 29)]
+
+
+def test_mistakes_of_a_profile_that_no_route_names_are_warnings(folder: Path) -> None:
+    (folder / "profiles").mkdir()
+    (folder / "profiles" / "unused.yaml").write_text("profile: other\n")
+    (warning,) = load_site(write_site(folder, GOOD), NOW).warnings
+    assert (warning.severity, warning.line, warning.column) == ("warning", 1, 10)
 
 
 @pytest.mark.parametrize("example", sorted(path.name for path in shipped("config/sites").glob("*.yaml")))
