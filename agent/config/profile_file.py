@@ -64,14 +64,14 @@ def unknown_keyword(keyword: str) -> Words:
 
 
 def _keyword(value: str) -> str:
-    if tag_for_keyword(value) is None:
+    if not value or tag_for_keyword(value) is None:
         raise refuse(*unknown_keyword(value))
     return value
 
 
 def _unasked(keyword: str) -> Words | None:
     """Why no condition may ask this attribute; None where it may."""
-    tag = tag_for_keyword(keyword)
+    tag = tag_for_keyword(keyword) if keyword else None
     if tag is None:
         return unknown_keyword(keyword)
     if keyword in _OF_A_PATIENT or vr_by_dictionary(tag) == "PN":

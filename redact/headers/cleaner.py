@@ -19,6 +19,7 @@ from exchange.domain.findings import Finding, Severity
 from redact.headers import listed, record, tables
 from redact.headers.account import Account
 from redact.headers.elements import strings, vr_of
+from redact.headers.graphics import put_dummy_graphic
 from redact.headers.outcome import ActionCounts, HeaderContext, HeaderOutcome
 from redact.headers.patient import PATIENT_ID, PATIENT_NAME, PatientElements
 from redact.headers.place import Place, Result, Run
@@ -42,6 +43,7 @@ _HANDLERS: dict[Handling, Callable[[Run, Place], Result]] = {
     Handling.CLEAN: listed.clean_content,
     Handling.KEEP: listed.keep,
     Handling.UNLISTED: clean_unlisted,
+    Handling.DUMMY_GRAPHIC: put_dummy_graphic,
     Handling.DROP: lambda _run, place: place.remove(),
     # Below the top level these are pixels that nobody looks at.
     Handling.PIXELS: lambda _run, place: place.remove() if place.depth else Result.KEPT,

@@ -76,7 +76,7 @@ def _step(part: str) -> int:
 
 
 def _tag_of_keyword(text: str) -> int:
-    tag = tag_for_keyword(text)
+    tag = tag_for_keyword(text) if text else None  # some entries of the dictionary have none
     if tag is None:
         raise ConfigurationError(f"no attribute has the keyword {text!r}", "give it as in PS3.6")
     return int(tag)

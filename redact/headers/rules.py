@@ -32,6 +32,8 @@ _CLEANING = (
 )
 _PIXEL_TAGS = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
 _TIMEZONE_OFFSET = 0x00080201
+_GRAPHIC_ANNOTATION = 0x00700001
+_DRAWINGS = frozenset({0x00700009, 0x00700209})  # GraphicObjectSequence, CompoundGraphicSequence
 _MOST_DECISIONS = 50_000
 
 
@@ -47,6 +49,7 @@ class Handling(Enum):
     KEEP = auto()  # an option retains it; identifiers are struck out of it all the same
     UNLISTED = auto()  # Table E.1-1 has no row; decided by its VR
     PRIVATE = auto()
+    DUMMY_GRAPHIC = auto()  # what is drawn in annotations, where no option cleans it
     PIXELS = auto()  # the pixel room's
     SITE = auto()
 
@@ -142,6 +145,8 @@ class RuleBook:
             return Decision(Handling.DROP, "X", Option.CLEAN_GRAPHICS if self.on(Option.CLEAN_GRAPHICS) else None)
         if _is_foreign(tag):
             return Decision(Handling.DROP, tables.basic_action(tag))
+        if tag in _DRAWINGS and not self.on(Option.CLEAN_GRAPHICS):
+            return Decision(Handling.DUMMY_GRAPHIC, tables.basic_action(_GRAPHIC_ANNOTATION))
         base = tables.basic_action(tag)
         if base:
             return self._listed(tag, base)

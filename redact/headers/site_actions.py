@@ -9,6 +9,7 @@ from exchange.domain.errors import HeldError
 from redact.headers.elements import TEXT_VRS, is_text, put_ascii, put_text, strings
 from redact.headers.listed import clean_text, kept_age, map_uid, move_dates
 from redact.headers.place import Place, Result, Run
+from redact.headers.profile import Option
 from redact.headers.site_rules import DATED_VRS, HASHABLE_VRS, RuleAction, SiteRule, is_legal
 from redact.headers.text import clean_technical
 from redact.headers.unlisted import clean_unlisted
@@ -73,6 +74,8 @@ def _keep(run: Run, place: Place, _rule: SiteRule) -> Result:
     if place.vr == "TM":
         times = strings(place.ds, place.tag, "TM")
         return Result.KEPT if [kept_time(time) for time in times] == times else place.dispose()
+    if place.vr == "UI" and run.rules.on(Option.RETAIN_UIDS):
+        return Result.KEPT
     if place.vr in _BYTES_VRS:
         return Result.KEPT if _names_nobody(run, place) else place.dispose()
     return clean_unlisted(run, place)

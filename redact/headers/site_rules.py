@@ -58,6 +58,8 @@ _RESERVED = frozenset(
         0x00280103,  # PixelRepresentation
         0x00280301,  # BurnedInAnnotation
         0x00280303,  # LongitudinalTemporalInformationModified
+        0x00420011,  # EncapsulatedDocument
+        0x00686300,  # HPGLDocument
         0x7FE00008,  # FloatPixelData
         0x7FE00009,  # DoubleFloatPixelData
         0x7FE00010,  # PixelData

@@ -62,7 +62,7 @@ TECHNICAL = {
 }
 CODES = ("Cod", "LongCode", "URNCode")
 NEVER_HERE = {0x7FE0, 0x0002, 0x0000, 0x0004, 0x0006}
-HELD = {0x00420011, 0x00687300}
+HELD = {0x00420011, 0x00686300}
 
 
 def raw(tag: int, vr: str, text: str) -> RawDataElement:
