@@ -3,7 +3,7 @@
 Three rules, from strict to lenient:
 - descriptor (113105, and every text that the table does not name): harvested identifiers are struck out,
   then every word that is not in the vocabulary, every number of more than four digits and all that looks like
-  a date, an address or a UID;
+  a date, an address, a UID or an age over 89;
 - technical name (maker, model, software version, …; the standard lists none of them as identifying):
   harvested identifiers are struck out;
 - code string: a term of the standard stays as it is; other codes stay where all their words are known and no
@@ -25,6 +25,11 @@ _DATE_LIKE = re.compile(
     r"|(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*[-./ ]{0,2}\d{1,2}[-./ ,]{1,2}\d{2,4})(?!\d)",
     re.IGNORECASE,
 )
+# Ages over 89 in words: everybody so old falls into one class (HIPAA 164.514(b)(2)(i)(C)).
+_GREAT_AGE = re.compile(
+    r"(?<![\d.,])(?:9\d|1[0-4]\d)[\s-]*(?:y/?o|y\.?o\.?|y(?:ea)?rs?|y|jahre?|ans|anni|años|anos)(?![^\W\d_])",
+    re.IGNORECASE,
+)
 _UID_LIKE = re.compile(r"\d+(?:\.\d+){4,}")
 _ADDRESS_LIKE = re.compile(r"\S*(?:@|://|www\.|\\\\)\S*", re.IGNORECASE)
 _WORD = re.compile(r"[^\W\d_]+")
@@ -35,7 +40,7 @@ _GAPS = re.compile(r"[ \t]{2,}")
 def clean_descriptor(text: str, matcher: Matcher) -> str:
     """Free text reduced to what is known to name nobody; fails closed."""
     struck = matcher.clean(text).text
-    for pattern in (_ADDRESS_LIKE, _UID_LIKE, _DATE_LIKE):
+    for pattern in (_ADDRESS_LIKE, _UID_LIKE, _DATE_LIKE, _GREAT_AGE):
         struck = pattern.sub(" ", struck)
     # A run of short words may be a name or number in pieces: what is left is judged word by word.
     kept = _CHUNK.sub(lambda match: _known_part(match[0]), struck)
