@@ -1,21 +1,35 @@
 #!/usr/bin/env python3
-"""Turn the published tables into compact modules and data files of the package.
+"""Turn the published tables into compact modules and data files of the package, and tell what changes.
 
-    scripts/generate_tables.py --e1-1 ps3.15-table-e1-1.json --e3-10-1 ps3.15-table-e3.10-1.json
+    scripts/generate_tables.py                          from ../shared/data
+    scripts/generate_tables.py --part15 part15.xml      from the standard's DocBook source
+    scripts/generate_tables.py --part15 part15.xml --dry-run
 
-Sources: PS3.15 Table E.1-1 and E.3.10-1 as JSON (given), highdicom's `_standard` maps (SOP class, IOD, module
-and attribute type), pydicom's dictionary and concept names, and the code strings that dciodvfy knows.
-The same versions of these give the same bytes. Run it again when one of them changes, and read the diff.
+Sources: PS3.15 Table E.1-1 and E.3.10-1 (JSON, or DocBook as NEMA publishes it), highdicom's `_standard` maps
+(SOP class, IOD, module and attribute type), pydicom's dictionary and concept names, and the code strings that
+dciodvfy knows. The same versions of these give the same bytes. An update of the standard is this one command
+and a person who reads what it prints: every row added, removed or changed, before `git diff` shows the same.
 """
 
 import argparse
+import ast
 import json
 import re
+import sys
+from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from scripts.docbook import UnreadableTable, read_part15  # noqa: E402 - found through the path set above
+
+SHARED = ROOT.parent / "shared" / "data"
+FOLDER = "redact/headers/_generated"
+FEWEST_ROWS = 600  # of Table E.1-1; a table that lost half of itself is not taken
 OPTIONS = (
     "rtnSafePrivOpt", "rtnUIDsOpt", "rtnDevIdOpt", "rtnInstIdOpt", "rtnPatCharsOpt", "rtnLongFullDatesOpt",
     "rtnLongModifDatesOpt", "cleanDescOpt", "cleanStructContOpt", "cleanGraphOpt",
@@ -26,7 +40,7 @@ PATTERNS = {
     "(60xx,4000)": "OVERLAY_COMMENTS",
     "(gggg,eeee) where gggg is odd": "PRIVATE",
 }
-# Attributes that the secondary source has and the table lacks, or where its cell is known to be wrong.
+# Attributes that the JSON table lacks, or where its cell is known to be wrong; the DocBook source needs none.
 AMENDMENTS = {
     0x0040E012: ("X", {}),  # Display URI, 2026c
     0x00321033: ("X", {}),  # Requesting Service: cell unresolved, so the stricter reading
@@ -41,40 +55,131 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--e1-1", type=Path, required=True)
-    parser.add_argument("--e3-10-1", type=Path, required=True)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parents[1])
+    parser.add_argument("--part15", type=Path, help="DocBook source of PS3.15; instead of the JSON files")
+    parser.add_argument("--e1-1", type=Path, default=SHARED / "ps3.15-table-e1-1.json")
+    parser.add_argument("--e3-10-1", type=Path, default=SHARED / "ps3.15-table-e3.10-1.json")
+    parser.add_argument("--out", type=Path, default=ROOT)
+    parser.add_argument("--dry-run", action="store_true", help="tell what would change, write nothing")
     arguments = parser.parse_args()
-    for name, text in generate(arguments.e1_1, arguments.e3_10_1).items():
+    try:
+        tables = read_part15(arguments.part15) if arguments.part15 else read_json(arguments.e1_1, arguments.e3_10_1)
+        made = generate(*tables)
+    except (OSError, UnreadableTable) as error:
+        sys.exit(f"cannot generate the tables: {error}")
+    for line in review(arguments.out, made, names(tables[0])):
+        print(line)
+    if arguments.dry_run:
+        return
+    for name, text in made.items():
         target = arguments.out / name
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text, encoding="utf-8")
         print(f"{name}: {len(text)} characters")
 
 
-def generate(e1_1: Path, e3_10_1: Path) -> dict[str, str]:
+def read_json(e1_1: Path, e3_10_1: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Both tables from the JSON files, mended where they are known to be wrong."""
+    listed: dict[str, Any] = json.loads(e1_1.read_text())
+    mended = {f"({tag >> 16:04X},{tag & 0xFFFF:04X})": cells for tag, cells in AMENDMENTS.items()}
+    rows = [row for row in listed["rows"] if row["tag"] not in mended]
+    rows += [{"tag": tag, "basicProfile": basic, "options": cells} for tag, (basic, cells) in mended.items()]
+    return {**listed, "rows": rows}, json.loads(e3_10_1.read_text())
+
+
+def generate(listed: dict[str, Any], safe: dict[str, Any]) -> dict[str, str]:
     """The generated files by their path in the repository."""
-    folder = "redact/headers/_generated"
+    if len(listed["rows"]) < FEWEST_ROWS:
+        raise UnreadableTable(f"Table E.1-1 has {len(listed['rows'])} rows only")
     return {
-        f"{folder}/__init__.py": '"""Tables of the standard, generated by scripts/generate_tables.py."""\n',
-        f"{folder}/confidentiality.py": confidentiality(json.loads(e1_1.read_text())),
-        f"{folder}/safe_private.py": safe_private(json.loads(e3_10_1.read_text())),
-        f"{folder}/attribute_types.json": attribute_types(),
+        f"{FOLDER}/__init__.py": '"""Tables of the standard, generated by scripts/generate_tables.py."""\n',
+        f"{FOLDER}/confidentiality.py": confidentiality(listed),
+        f"{FOLDER}/safe_private.py": safe_private(safe),
+        f"{FOLDER}/attribute_types.json": attribute_types(),
         "redact/identifiers/code_terms.txt": code_terms(),
         "redact/identifiers/concept_words.txt": concept_words(),
     }
 
 
+def names(listed: dict[str, Any]) -> dict[int, str]:
+    """Names of the attributes that the table lists, by tag."""
+    return {tag_of(row): row.get("name", "") for row in listed["rows"] if row["tag"] not in PATTERNS}
+
+
+def tag_of(row: dict[str, Any]) -> int:
+    match = re.fullmatch(r"\(([0-9A-F]{4}),([0-9A-F]{4})\)", row["tag"])
+    if match is None:
+        raise UnreadableTable(f"Table E.1-1: {row['tag']} is neither a tag nor a known pattern")
+    return int(match[1] + match[2], 16)
+
+
+def review(out: Path, made: Mapping[str, str], named: Mapping[int, str]) -> Iterator[str]:
+    """What changes against the files that are there: rows of the tables, and lines of the rest."""
+    for name, text in made.items():
+        old = (out / name).read_text(encoding="utf-8") if (out / name).is_file() else ""
+        if old == text:
+            yield f"{name}: unchanged"
+        elif name.endswith(("confidentiality.py", "safe_private.py")):
+            yield from review_table(name, literals(old), literals(text), named)
+        else:
+            before, after = set(old.splitlines()), set(text.splitlines())
+            yield f"{name}: {len(after - before)} lines added, {len(before - after)} removed"
+
+
+def review_table(
+    name: str, old: Mapping[str, Any], new: Mapping[str, Any], named: Mapping[int, str]
+) -> Iterator[str]:
+    """Rows added, removed and changed, with the attribute's name and both cells."""
+    yield f"{name}: edition {old.get('EDITION', 'none')!r} -> {new['EDITION']!r}"
+    for table in ("ROWS", "PATTERNS"):
+        before, after = old.get(table, {}), new.get(table, {})
+        for key in sorted(before.keys() | after.keys()):
+            if key not in before:
+                yield f"  added    {shown(key, named)}: {cells(after[key])}"
+            elif key not in after:
+                yield f"  removed  {shown(key, named)}: {cells(before[key])}"
+            elif before[key] != after[key]:
+                yield f"  changed  {shown(key, named)}: {cells(before[key])} -> {cells(after[key])}"
+
+
+def shown(key: Any, named: Mapping[int, str]) -> str:
+    if isinstance(key, int):
+        from pydicom.datadict import keyword_for_tag
+
+        return f"({key >> 16:04X},{key & 0xFFFF:04X}) {named.get(key) or keyword_for_tag(key)}".rstrip()
+    if isinstance(key, tuple):
+        return f"{key[0]} ({key[1]:04X},xx{key[2]:02X})"
+    return str(key)
+
+
+def cells(row: Any) -> str:
+    if isinstance(row, str):
+        return row or "no VR"
+    basic, letters = row
+    on = [f"{option} {letter}" for option, letter in zip(OPTIONS, letters, strict=True) if letter != "."]
+    return f"{basic} ({', '.join(on)})" if on else str(basic)
+
+
+def literals(module: str) -> dict[str, Any]:
+    """The constants of a generated module."""
+    found: dict[str, Any] = {}
+    for node in ast.parse(module).body:
+        target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
+        value = getattr(node, "value", None)
+        if isinstance(target, ast.Name) and isinstance(value, ast.expr):
+            found[target.id] = ast.literal_eval(value)
+    return found
+
+
 def confidentiality(table: dict[str, Any]) -> str:
     rows, patterns = {}, {}
     for row in table["rows"]:
-        cells = "".join(row["options"].get(option, ".") for option in OPTIONS)
+        letters = "".join(row["options"].get(option, ".") for option in OPTIONS)
         if row["tag"] in PATTERNS:
-            patterns[PATTERNS[row["tag"]]] = (row["basicProfile"], cells)
+            patterns[PATTERNS[row["tag"]]] = (row["basicProfile"], letters)
         else:
-            rows[int(row["tag"][1:5] + row["tag"][6:10], 16)] = (row["basicProfile"], cells)
-    for tag, (basic, options) in AMENDMENTS.items():
-        rows[tag] = (basic, "".join(options.get(option, ".") for option in OPTIONS))
+            rows[tag_of(row)] = (row["basicProfile"], letters)
+    if set(patterns) != set(PATTERNS.values()):
+        raise UnreadableTable(f"Table E.1-1 lacks a row of {sorted(set(PATTERNS.values()) - set(patterns))}")
     lines = [HEADER, f"EDITION = {table['edition']!r}\n", f"OPTION_COLUMNS = {OPTIONS!r}\n"]
     lines.append("# tag: (Basic Profile, one letter a column of OPTION_COLUMNS; a point is an empty cell)\n")
     lines.append("ROWS: dict[int, tuple[str, str]] = {\n")
