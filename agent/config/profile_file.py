@@ -30,6 +30,7 @@ from redact.headers.selectors import PrivateSelector, Selector, VrSelector, vr_b
 from redact.headers.site_rules import RuleAction, SiteRule
 
 _ASKED_VRS = (TEXT_VRS | ASCII_VRS) - {"DA", "DT", "TM"}
+_SELECTORS = ("keyword", "tag", "vr", "path", "private")
 _OF_A_PATIENT = frozenset({"PatientID", "OtherPatientIDs", "AccessionNumber"})
 _VRS = (
     "AE", "AS", "AT", "CS", "DA", "DS", "DT", "FD", "FL", "IS", "LO", "LT", "OB", "OD", "OF", "OL", "OV", "OW",
@@ -204,6 +205,8 @@ class Private(_Part):
 class RuleEntry(_Part):
     """One rule: exactly one of keyword, tag, vr, path, private says what; action says what happens to it."""
 
+    model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": [name]} for name in _SELECTORS]})
+
     keyword: Annotated[str, Strict(), AfterValidator(_keyword)] | None = Field(
         None, description="Of PS3.6, wherever the element stands, e.g. StudyDescription."
     )
@@ -261,6 +264,3 @@ class ProfileFile(_Part):
     rules: tuple[RuleEntry, ...] = Field(
         (), description="Of several that select an element the most specific counts; ties are an error."
     )
-
-
-_SELECTORS = ("keyword", "tag", "vr", "path", "private")

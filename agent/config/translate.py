@@ -44,6 +44,9 @@ def place(error: ErrorDetails, source: Source) -> tuple[Path, Position]:
     path = real_path(error["loc"], source.value)
     if error["type"] in {"extra_forbidden", "missing"}:
         return path, source.key_at(path) if error["type"] == "extra_forbidden" else _missing_at(path, source)
+    if source.values:
+        while path and path not in source.values:
+            path = path[:-1]  # what a short form stands for is not written
     return path, source.at(path)
 
 
@@ -215,8 +218,9 @@ def keys_at(path: Path, model: type[BaseModel] = Site) -> tuple[str, ...]:
 def _step(annotation: Any, step: str | int) -> Any:
     model = _model_of(annotation)
     if model is not None and isinstance(step, str):
-        field = model.model_fields.get(step)
-        return field.annotation if field is not None else None
+        names = {one.alias or name: one for name, one in model.model_fields.items()}
+        extra = get_args(model.__annotations__.get("__pydantic_extra__"))
+        return names[step].annotation if step in names else extra[1] if extra else None
     arguments = get_args(annotation)
     if isinstance(step, int):
         return arguments[0] if arguments else None

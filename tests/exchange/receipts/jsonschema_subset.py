@@ -32,6 +32,11 @@ _KNOWN = {
     "anyOf",
     "oneOf",
     "contentEncoding",
+    "default",
+    "format",
+    "minLength",
+    "maxLength",
+    "maximum",
 }
 
 
@@ -64,8 +69,12 @@ def _plain(value: Any, schema: dict[str, Any], at: str) -> str:
         return f"{at} is none of {schema['enum']}"
     if "pattern" in schema and isinstance(value, str) and not re.search(schema["pattern"], value):
         return f"{at} does not match"
-    if "minimum" in schema and isinstance(value, int) and value < schema["minimum"]:
-        return f"{at} is too small"
+    if isinstance(value, int) and not schema.get("minimum", value) <= value <= schema.get("maximum", value):
+        return f"{at} is out of range"
+    if isinstance(value, str) and not (
+        schema.get("minLength", 0) <= len(value) <= schema.get("maxLength", 10**9)
+    ):
+        return f"{at} has {len(value)} characters"
     if isinstance(value, list) and not schema.get("minItems", 0) <= len(value) <= schema.get(
         "maxItems", 10**9
     ):

@@ -1,0 +1,173 @@
+"""`lockgate profiles`, `check --profile` and the reasons that `plan --study` gives."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydicom.data import get_testdata_file
+from typer.testing import CliRunner, Result
+
+from agent.cli.main import app
+from agent.config.answers import (
+    ChangedElement,
+    CheckAnswer,
+    PlanAnswer,
+    PlannedElement,
+    ProfileAnswer,
+    ProfileDifference,
+    ProfilesAnswer,
+)
+from agent.config.shipped import shipped
+from tests.exchange.receipts.jsonschema_subset import conforms
+
+TRIAL = """\
+profile: trial
+title: Of one trial
+options: ["113105", "113107"]
+rules:
+  - keyword: StudyDescription
+    action: remove
+  - vr: LO
+    action: keep
+  - keyword: SeriesDescription
+    action: hash
+    when: {Modality: CT}
+  - path: RequestAttributesSequence.StudyID
+    action: empty
+"""
+
+
+def call(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(app, [str(one) for one in arguments])
+
+
+def conforming(answer: Result, name: str) -> Any:
+    """The JSON of an answer, which its published schema describes."""
+    data = json.loads(answer.stdout)
+    assert conforms(data, json.loads(shipped(f"config/schemas/{name}.schema.json").read_text("utf-8"))) == ""
+    return data
+
+
+@pytest.fixture
+def site_file(tmp_path: Path) -> Path:
+    assert call("init", tmp_path / "s").exit_code == 0
+    (tmp_path / "s" / "profiles").mkdir()
+    (tmp_path / "s" / "profiles" / "trial.yaml").write_text(TRIAL)
+    return tmp_path / "s" / "site.yaml"
+
+
+def test_list_names_the_shipped_profiles_and_the_sites_own(site_file: Path) -> None:
+    shipped_only = ProfilesAnswer.model_validate(conforming(call("profiles", "list", "--json"), "profiles-list"))
+    assert [one.profile for one in shipped_only.profiles] == [
+        "default", "hipaa-safe-harbor", "research", "teaching",
+    ]  # fmt: skip
+    answer = call("profiles", "list", "-c", site_file)
+    assert answer.exit_code == 0
+    assert "trial" in answer.stdout
+    assert "4 rules  Of one trial" in answer.stdout
+
+
+def test_show_tells_options_and_rules_in_the_order_in_which_they_count(site_file: Path) -> None:
+    answer = call("profiles", "show", "trial", "-c", site_file, "--json")
+    shown = ProfileAnswer.model_validate(conforming(answer, "profiles-show"))
+    assert list(shown.options) == ["113100", "113105", "113107"]
+    assert [(rule.number, rule.line) for rule in shown.rules] == [(4, 12), (3, 9), (1, 5), (2, 7)]
+    assert shown.rules[1].when == "Modality is ct"
+    people = call("profiles", "show", site_file.parent / "profiles" / "trial.yaml")
+    assert "site rule 3 (line 9): hash SeriesDescription when Modality is ct" in people.stdout
+    assert shown.sha256 in people.stdout
+
+
+def test_diff_of_a_profile_with_itself(site_file: Path) -> None:
+    answer = call("profiles", "diff", "trial", site_file.parent / "profiles" / "trial.yaml", "-c", site_file)
+    assert (answer.exit_code, answer.stdout.splitlines()[-1]) == (0, "both do the same")
+
+
+def changed(found: ProfileDifference) -> dict[str, ChangedElement]:
+    return {one.keyword: one for one in found.elements}
+
+
+def test_diff_tells_every_option_rule_and_element(site_file: Path, tmp_path: Path) -> None:
+    newer = tmp_path / "newer.yaml"
+    newer.write_text(
+        TRIAL.replace("113107", "113106").replace("action: remove", "action: empty").replace("StudyID", "StudyDate")
+    )
+    answer = call("profiles", "diff", "trial", newer, "-c", site_file, "--json")
+    found = ProfileDifference.model_validate(conforming(answer, "profiles-diff"))
+    assert answer.exit_code == 1
+    assert not found.same
+    assert (found.optionsAdded, found.optionsRemoved) == (("113106",), ("113107",))
+    assert [(one.change, one.before, one.after, one.lineAfter) for one in found.rules] == [
+        ("changed", "remove StudyDescription", "empty StudyDescription", 5),
+        ("added", None, "empty RequestAttributesSequence.StudyDate", 12),
+        ("removed", "empty RequestAttributesSequence.StudyID", None, None),
+    ]
+    elements = changed(found)
+    assert elements["StudyDescription"].before.action == "remove"
+    assert elements["StudyDescription"].after.reason == "site rule 1 (line 5)"
+    assert (elements["StudyDate"].before.action, elements["StudyDate"].after.action) == ("shift", "keep-date")
+    assert elements["ExpiryDate"].after.reason == "not listed: VR DA, option 113106"
+    assert "PatientName" not in elements
+    people = call("profiles", "diff", "trial", newer, "-c", site_file).stdout
+    assert "- option 113107  Retain Longitudinal Temporal Information Modified Dates Option" in people
+    assert "+ rule (line 5): empty StudyDescription" in people
+    assert "StudyDate: shift (option 113107) -> keep-date (option 113106)" in people
+
+
+def test_diff_of_versions_that_only_moved_lines_says_that_they_do_the_same(site_file: Path, tmp_path: Path) -> None:
+    newer = tmp_path / "newer.yaml"
+    newer.write_text(TRIAL.replace("rules:\n", "# a comment\n\nrules:\n").replace("keyword: StudyD", "tag: 0008,1030 #"))
+    assert call("profiles", "diff", "trial", newer, "-c", site_file).exit_code == 0
+
+
+def test_diff_sees_what_only_conditions_or_private_creators_change(site_file: Path, tmp_path: Path) -> None:
+    newer = tmp_path / "newer.yaml"
+    newer.write_text(TRIAL.replace("{Modality: CT}", "{Modality: MR}"))
+    found = json.loads(call("profiles", "diff", "trial", newer, "-c", site_file, "--json").stdout)
+    assert (found["same"], found["elements"], len(found["rules"])) == (False, [], 2)
+
+
+@pytest.mark.parametrize("arguments", [("show", "unheard-of"), ("diff", "default", "none.yaml"), ("show", "x", "-c", "no")])
+def test_what_is_not_there_is_a_usage_error(arguments: tuple[str, ...]) -> None:
+    assert call("profiles", *arguments).exit_code == 2
+
+
+def test_check_tells_every_mistake_of_a_profile(site_file: Path) -> None:
+    own = site_file.parent / "profiles" / "trial.yaml"
+    assert call("check", "--profile", own).exit_code == 0
+    own.write_text(TRIAL.replace("action: hash", "action: hush").replace("vr: LO", "vr: OL"))
+    answer = call("check", "--profile", own, "--json")
+    said = CheckAnswer.model_validate(conforming(answer, "check"))
+    assert (answer.exit_code, [one.line for one in said.problems]) == (2, [10])
+    assert call("check", "-c", site_file).exit_code == 0  # no route names it: a warning
+    assert "trial.yaml:10:13: warning: 'hush' is no action" in call("check", "-c", site_file).stdout
+    site_file.write_text(site_file.read_text().replace("profile: default", "profile: trial"))
+    answer = call("check", "-c", site_file)
+    assert answer.exit_code == 2
+    assert f"{own}:10:13: 'hush' is no action; did you mean hash?" in answer.stderr
+    assert call("check", "--profile", own, "-c", site_file).exit_code == 2
+
+
+def planned(site_file: Path, name: str) -> dict[str, PlannedElement]:
+    file = str(get_testdata_file(name))
+    answer = call("plan", "-c", site_file, "--study", file, "--called-ae", "OUTGOING", "--json")
+    (study,) = PlanAnswer.model_validate(conforming(answer, "plan")).studies or ()
+    return {element.path: element for element in study.routes[0].elements}
+
+
+def test_plan_names_the_rule_behind_each_element(site_file: Path) -> None:
+    assert planned(site_file, "CT_small.dcm")["(0008,1030)"].reason == "option 113105"
+    site_file.write_text(site_file.read_text().replace("profile: default", "profile: trial"))
+    elements = planned(site_file, "CT_small.dcm")
+    said = {path: (one.action, one.reason, one.line) for path, one in elements.items()}
+    assert said["(0008,1030)"] == ("removed", "site rule 1 (line 5)", 5)
+    assert said["(0008,0070)"] == ("kept", "site rule 2 (line 7)", 7)
+    assert said["(0008,0020)"] == ("shifted", "option 113107", None)
+    assert said["(0008,0050)"] == ("emptied", "Table E.1-1 Z", None)
+    assert said["(0018,0050)"] == ("kept", "not listed: VR DS", None)
+    assert said["(0009,1001)"] == ("removed", "Table E.1-1 X: private", None)
+    people = call("plan", "-c", site_file, "--study", str(get_testdata_file("CT_small.dcm"))).stdout
+    assert "removed       1  (0008,1030)  StudyDescription: site rule 1 (line 5)" in people
+    for value in ("CompressedSamples", "1CT1", "JFK", "1.3.6.1.4.1.5962"):
+        assert value not in people
