@@ -55,7 +55,9 @@ def _table(root: ElementTree.Element, name: str) -> list[dict[str, str]]:
         if not cells:
             continue  # the headings
         if len(cells) != len(headings):
-            raise UnreadableTable(f"{name}: a row has {len(cells)} cells for {len(headings)} columns: {cells[:2]}")
+            raise UnreadableTable(
+                f"{name}: a row has {len(cells)} cells for {len(headings)} columns: {cells[:2]}"
+            )
         rows.append(dict(zip(headings, cells, strict=True)))
     return rows
 
@@ -69,12 +71,16 @@ def _confidentiality(rows: list[dict[str, str]]) -> Iterator[dict[str, Any]]:
     for row in rows:
         missing = {"Attribute Name", "Tag", "Basic Prof.", *OPTION_HEADINGS} - row.keys()
         if missing:
-            raise UnreadableTable(f"table_E.1-1 has no column {sorted(missing)[0]}")
+            raise UnreadableTable(f"table_E.1-1 has no column {min(missing)}")
         basic = row["Basic Prof."].replace(" ", "")
         options = {name: row[heading] for heading, name in OPTION_HEADINGS.items() if row[heading]}
         if not _ACTION.fullmatch(basic) or not set(options.values()) <= {"K", "C"}:
             raise UnreadableTable(f"table_E.1-1: {row['Tag']} has a cell that says no known action")
-        tag = row["Tag"].upper() if re.fullmatch(r"\([0-9A-Fa-f]{4},[0-9A-Fa-f]{4}\)", row["Tag"]) else row["Tag"]
+        tag = (
+            row["Tag"].upper()
+            if re.fullmatch(r"\([0-9A-Fa-f]{4},[0-9A-Fa-f]{4}\)", row["Tag"])
+            else row["Tag"]
+        )
         yield {"tag": tag, "name": row["Attribute Name"], "basicProfile": basic, "options": options}
 
 
@@ -82,7 +88,7 @@ def _safe_private(rows: list[dict[str, str]]) -> Iterator[dict[str, Any]]:
     for row in rows:
         missing = {"Data Element", "Private Creator", "VR"} - row.keys()
         if missing:
-            raise UnreadableTable(f"table_E.3.10-1 has no column {sorted(missing)[0]}")
+            raise UnreadableTable(f"table_E.3.10-1 has no column {min(missing)}")
         match = _SAFE.fullmatch(row["Data Element"])
         if match is None:
             raise UnreadableTable(f"table_E.3.10-1: {row['Data Element']} is no private element")

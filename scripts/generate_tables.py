@@ -62,7 +62,11 @@ def main() -> None:
     parser.add_argument("--dry-run", action="store_true", help="tell what would change, write nothing")
     arguments = parser.parse_args()
     try:
-        tables = read_part15(arguments.part15) if arguments.part15 else read_json(arguments.e1_1, arguments.e3_10_1)
+        tables = (
+            read_part15(arguments.part15)
+            if arguments.part15
+            else read_json(arguments.e1_1, arguments.e3_10_1)
+        )
         made = generate(*tables)
     except (OSError, UnreadableTable) as error:
         sys.exit(f"cannot generate the tables: {error}")

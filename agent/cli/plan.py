@@ -15,8 +15,8 @@ Examples:
   lockgate plan -c site.yaml
   lockgate plan -c site.yaml --study incoming/ --called-ae OUTGOING
 
-Each element is told with the rule that decides: one of the site's, with its line in the profile's file, a cell
-of PS3.15 Table E.1-1, an option by its code, or its VR where the table does not list it.
+Each element is told with the rule that decides: one of the site's, with its line in the profile's file, a
+cell of PS3.15 Table E.1-1, an option by its code, or its VR where the table does not list it.
 Without --called-ae every route whose conditions on the content hold is shown. Nothing is written; values of
 the study are neither shown nor kept.
 """
@@ -103,6 +103,8 @@ def _show_studies(studies: "tuple[PlannedStudy, ...]", refused: dict[str, int]) 
                 typer.echo(f"    {count} instances would be held: {code}")
             for element in route.elements:
                 name = element.keyword or "private or unknown"
-                typer.echo(f"    {element.action:9}{element.count:>6}  {element.path}  {name}: {element.reason}")
+                typer.echo(
+                    f"    {element.action:9}{element.count:>6}  {element.path}  {name}: {element.reason}"
+                )
             summary = ", ".join(f"{count} {action}" for action, count in totals(route.elements).items())
             typer.echo(f"    in all: {summary}" if summary else "    no element is changed")

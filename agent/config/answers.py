@@ -1,4 +1,4 @@
-"""What `check --json`, `plan --json` and `profiles --json` answer; the published schemas are generated from here."""
+"""What `check`, `plan` and `profiles` answer with --json; the published schemas are generated from here."""
 
 from typing import Any, Literal
 

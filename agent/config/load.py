@@ -15,7 +15,7 @@ from agent.config.files import check_files
 from agent.config.firmware import load_firmware_profiles
 from agent.config.inbound import check_inbound
 from agent.config.models import Site
-from agent.config.problems import Problem, MistakesError, did_you_mean
+from agent.config.problems import MistakesError, Problem, did_you_mean
 from agent.config.profiles import OWN_FOLDER, find_profile, profile_files
 from agent.config.references import check_references
 from agent.config.remarks import Remark, Subject

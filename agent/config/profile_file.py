@@ -33,8 +33,8 @@ _ASKED_VRS = (TEXT_VRS | ASCII_VRS) - {"DA", "DT", "TM"}
 _SELECTORS = ("keyword", "tag", "vr", "path", "private")
 _OF_A_PATIENT = frozenset({"PatientID", "OtherPatientIDs", "AccessionNumber"})
 _VRS = (
-    "AE", "AS", "AT", "CS", "DA", "DS", "DT", "FD", "FL", "IS", "LO", "LT", "OB", "OD", "OF", "OL", "OV", "OW",
-    "PN", "SH", "SL", "SQ", "SS", "ST", "SV", "TM", "UC", "UI", "UL", "UN", "UR", "US", "UT", "UV",
+    "AE", "AS", "AT", "CS", "DA", "DS", "DT", "FD", "FL", "IS", "LO", "LT", "OB", "OD", "OF", "OL", "OV",
+    "OW", "PN", "SH", "SL", "SQ", "SS", "ST", "SV", "TM", "UC", "UI", "UL", "UN", "UR", "US", "UT", "UV",
 )  # fmt: skip
 
 
@@ -125,7 +125,9 @@ class AttributeTest(_Part):
         return self
 
     @classmethod
-    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
         """The three ways of writing it."""
         text = {"type": "string", "minLength": 1}
         return {"anyOf": [text, {"type": "array", "items": text, "minItems": 1}, handler(schema)]}
@@ -256,7 +258,7 @@ class RuleEntry(_Part):
 
 
 class ProfileFile(_Part):
-    """A de-identification profile: the Basic Profile of PS3.15 Annex E with options and a site's own rules."""
+    """A de-identification profile: the Basic Profile of PS3.15 Annex E, options, and a site's own rules."""
 
     profile: Name = Field(description="Its name; the file has the same.")
     title: Text | None = Field(None, description="What it is for, in one line.")

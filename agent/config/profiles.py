@@ -85,7 +85,8 @@ def read_profile(path: Path, name: str = "") -> LoadedProfile:
         text = data.decode("utf-8") if len(data) <= _MOST_BYTES else ""
     except (OSError, UnicodeDecodeError) as error:
         raise MistakesError(
-            file, [Problem(file, 0, 0, f"cannot be read: {type(error).__name__}", "give a file of UTF-8 text")]
+            file,
+            [Problem(file, 0, 0, f"cannot be read: {type(error).__name__}", "give a file of UTF-8 text")],
         ) from error
     if len(data) > _MOST_BYTES:
         raise MistakesError(file, [Problem(file, 0, 0, "is larger than 1 MiB", "give a profile")])

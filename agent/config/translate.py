@@ -1,4 +1,4 @@
-"""Pydantic's errors in the words of a file that people write: what is wrong, what is allowed, the nearest name."""
+"""Pydantic's errors in the words of a file: what is wrong, what is allowed, the nearest name."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, get_args

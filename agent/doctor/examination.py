@@ -7,7 +7,7 @@ from pathlib import Path
 
 from agent.config.firmware import FirmwareProfile, choose_profile, detect_machine, load_firmware_profiles
 from agent.config.load import LoadedSite, load_site
-from agent.config.problems import Problem, MistakesError
+from agent.config.problems import MistakesError, Problem
 from agent.doctor import box, software, stores, trust, wires
 from agent.doctor.results import DoctorAnswer, worst
 from agent.doctor.runner import Check, run_checks

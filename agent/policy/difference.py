@@ -36,9 +36,7 @@ def difference(before: LoadedProfile, after: LoadedProfile) -> ProfileDifference
 
 
 def _side(loaded: LoadedProfile) -> ProfileSide:
-    return ProfileSide(
-        profile=loaded.profile.profile_id, file=str(loaded.file), sha256=loaded.profile.sha256
-    )
+    return ProfileSide(profile=loaded.profile.profile_id, file=str(loaded.file), sha256=loaded.profile.sha256)
 
 
 def _rules(before: tuple[SiteRule, ...], after: tuple[SiteRule, ...]) -> Iterator[ChangedRule]:

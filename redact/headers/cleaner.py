@@ -24,7 +24,6 @@ from redact.headers.outcome import ActionCounts, HeaderContext, HeaderOutcome
 from redact.headers.patient import PATIENT_ID, PATIENT_NAME, PatientElements
 from redact.headers.place import Place, Result, Run
 from redact.headers.private import clean_private
-from redact.headers.profile import Option
 from redact.headers.rules import Decision, Handling, rule_book_for
 from redact.headers.selectors import Trail
 from redact.headers.site_actions import carry_out

@@ -189,7 +189,9 @@ def _clash(first: _Literal, second: _Literal) -> bool:
         return dictionary_VM(test.tag) == "1" and isinstance(test, IsIn) and not _some_fit(test, other)
     if test == other or isinstance(other, IsPresent):
         return True
-    return isinstance(test, IsIn) and all(_some_fit(IsIn(test.tag, frozenset({one})), other) for one in test.values)
+    return isinstance(test, IsIn) and all(
+        _some_fit(IsIn(test.tag, frozenset({one})), other) for one in test.values
+    )
 
 
 def _some_fit(test: IsIn, other: Test) -> bool:

@@ -14,7 +14,7 @@ _GRAPHIC_OBJECTS = 0x00700009
 
 
 def put_dummy_graphic(_run: Run, place: Place) -> Result:
-    """Replace graphic objects, which an item without text must have; compound graphics, which it need not, go."""
+    """Replace graphic objects, which an item without text must have; compound graphics go."""
     if place.tag != _GRAPHIC_OBJECTS:
         return place.remove()
     point = Dataset()

@@ -1,6 +1,7 @@
 """How a profile writes what a rule points at: keywords, tags, patterns, paths; read into selectors."""
 
 import re
+from itertools import pairwise
 
 from pydicom.datadict import dictionary_has_tag, tag_for_keyword
 
@@ -61,7 +62,7 @@ def path_selector(text: str) -> PathSelector:
     for part, step in zip(parts[:-1], steps, strict=False):
         if step >= 0 and dictionary_has_tag(step) and vr_by_dictionary(step) != "SQ":
             raise ConfigurationError(f"{part} is no sequence", "name sequences before the last step")
-    if any(one == other == ANY_DEPTH for one, other in zip(steps, steps[1:], strict=False)):
+    if any(one == other == ANY_DEPTH for one, other in pairwise(steps)):
         raise ConfigurationError("** stands twice in a row", "leave one")
     return PathSelector(tuple(steps))
 

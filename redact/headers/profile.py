@@ -84,14 +84,19 @@ class Profile:
         )
 
 
-def objections_to(options: Collection[Option], rules: Sequence[SiteRule]) -> Iterator[tuple[SiteRule | None, Objection]]:
+def objections_to(
+    options: Collection[Option], rules: Sequence[SiteRule]
+) -> Iterator[tuple[SiteRule | None, Objection]]:
     """What is wrong with a profile as a whole; None stands for its options."""
     if {Option.RETAIN_FULL_DATES, Option.RETAIN_MODIFIED_DATES} <= set(options):
         yield None, ("113106 (full dates) and 113107 (modified dates) contradict each other", "leave one")
     if Option.CLEAN_RECOGNIZABLE_VISUAL_FEATURES in options:
-        yield None, (
-            "113102: no stage of this version cleans recognizable visual features",
-            "leave it out, and let no study of heads take this route",
+        yield (
+            None,
+            (
+                "113102: no stage of this version cleans recognizable visual features",
+                "leave it out, and let no study of heads take this route",
+            ),
         )
     dated = _DATE_OPTIONS & set(options)
     for rule in rules:
@@ -101,7 +106,11 @@ def objections_to(options: Collection[Option], rules: Sequence[SiteRule]) -> Ite
             yield rule, objection
     for earlier, later in conflicts(rules):
         place = f" (line {earlier.line})" if earlier.line else ""
-        yield later, (
-            f"rule {later.number} can select what rule {earlier.number}{place} selects, and neither is more specific",
-            "narrow one, or give both a when: that excludes the other's",
+        yield (
+            later,
+            (
+                f"rule {later.number} can select what rule {earlier.number}{place} selects,"
+                " and neither is more specific",
+                "narrow one, or give both a when: that excludes the other's",
+            ),
         )

@@ -71,8 +71,6 @@ class Decision:
     site: SiteRule | None = None
 
 
-
-
 class RuleBook:
     """The decisions of one profile for objects for which the same of its rules hold.
 
@@ -142,7 +140,9 @@ class RuleBook:
         if tables.is_curve(tag) or tables.is_overlay(tag):
             # Overlay planes and their descriptions go together: a plane without its attributes is no plane,
             # and what a plane draws may be a name.
-            return Decision(Handling.DROP, "X", Option.CLEAN_GRAPHICS if self.on(Option.CLEAN_GRAPHICS) else None)
+            return Decision(
+                Handling.DROP, "X", Option.CLEAN_GRAPHICS if self.on(Option.CLEAN_GRAPHICS) else None
+            )
         if _is_foreign(tag):
             return Decision(Handling.DROP, tables.basic_action(tag))
         if tag in _DRAWINGS and not self.on(Option.CLEAN_GRAPHICS):

@@ -54,7 +54,9 @@ class TagSelector:
         """The same for the same selection, however it was written."""
         digits = f"{self.tag:08X}"
         open_digits = f"{self.mask:08X}"
-        return "".join(digit if given == "F" else "x" for digit, given in zip(digits, open_digits, strict=True))
+        return "".join(
+            digit if given == "F" else "x" for digit, given in zip(digits, open_digits, strict=True)
+        )
 
     def __str__(self) -> str:
         return named(self.tag) if self.exact else _in_brackets(self.canonical())
@@ -144,9 +146,7 @@ class PrivateSelector:
     def selects_private(self, creator: str, tag: int) -> bool:
         """Whether it selects the private element of this tag in a block of this creator."""
         return (
-            creator == self.creator
-            and self.group in {None, tag >> 16}
-            and self.element in {None, tag & 0xFF}
+            creator == self.creator and self.group in {None, tag >> 16} and self.element in {None, tag & 0xFF}
         )
 
     def selects(self, _tag: int, _vr: str, _trail: Trail) -> bool:

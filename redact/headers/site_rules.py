@@ -132,7 +132,9 @@ class SiteRule:
 def is_reserved(tag: int) -> bool:
     """Whether no rule of a site reaches this public tag, at any depth."""
     group = tag >> 16
-    return tag in _RESERVED or group >> 8 in _DRAWN or group in _UNREACHED or group < 0x0008 or not tag & 0xFFFF
+    return (
+        tag in _RESERVED or group >> 8 in _DRAWN or group in _UNREACHED or group < 0x0008 or not tag & 0xFFFF
+    )
 
 
 def is_legal(vr: str, value: str) -> bool:

@@ -109,9 +109,9 @@ class Expectations:
         """
         if not creator or vr not in _PRIVATE_VRS:
             return False
-        if Option.RETAIN_SAFE_PRIVATE in self.options:
-            if (creator, tag >> 16, tag & 0xFF) in safe_private.ROWS:
-                return True
+        safe = (creator, tag >> 16, tag & 0xFF) in safe_private.ROWS
+        if safe and Option.RETAIN_SAFE_PRIVATE in self.options:
+            return True
         return any(
             isinstance(rule.selector, PrivateSelector) and rule.selector.selects_private(creator, tag)
             for rule in self.rules

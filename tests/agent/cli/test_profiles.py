@@ -58,7 +58,9 @@ def site_file(tmp_path: Path) -> Path:
 
 
 def test_list_names_the_shipped_profiles_and_the_sites_own(site_file: Path) -> None:
-    shipped_only = ProfilesAnswer.model_validate(conforming(call("profiles", "list", "--json"), "profiles-list"))
+    shipped_only = ProfilesAnswer.model_validate(
+        conforming(call("profiles", "list", "--json"), "profiles-list")
+    )
     assert [one.profile for one in shipped_only.profiles] == [
         "default", "hipaa-safe-harbor", "research", "teaching",
     ]  # fmt: skip
@@ -91,7 +93,9 @@ def changed(found: ProfileDifference) -> dict[str, ChangedElement]:
 def test_diff_tells_every_option_rule_and_element(site_file: Path, tmp_path: Path) -> None:
     newer = tmp_path / "newer.yaml"
     newer.write_text(
-        TRIAL.replace("113107", "113106").replace("action: remove", "action: empty").replace("StudyID", "StudyDate")
+        TRIAL.replace("113107", "113106")
+        .replace("action: remove", "action: empty")
+        .replace("StudyID", "StudyDate")
     )
     answer = call("profiles", "diff", "trial", newer, "-c", site_file, "--json")
     found = ProfileDifference.model_validate(conforming(answer, "profiles-diff"))
@@ -115,9 +119,13 @@ def test_diff_tells_every_option_rule_and_element(site_file: Path, tmp_path: Pat
     assert "StudyDate: shift (option 113107) -> keep-date (option 113106)" in people
 
 
-def test_diff_of_versions_that_only_moved_lines_says_that_they_do_the_same(site_file: Path, tmp_path: Path) -> None:
+def test_diff_of_versions_that_only_moved_lines_says_that_they_do_the_same(
+    site_file: Path, tmp_path: Path
+) -> None:
     newer = tmp_path / "newer.yaml"
-    newer.write_text(TRIAL.replace("rules:\n", "# a comment\n\nrules:\n").replace("keyword: StudyD", "tag: 0008,1030 #"))
+    newer.write_text(
+        TRIAL.replace("rules:\n", "# a comment\n\nrules:\n").replace("keyword: StudyD", "tag: 0008,1030 #")
+    )
     assert call("profiles", "diff", "trial", newer, "-c", site_file).exit_code == 0
 
 
@@ -128,7 +136,9 @@ def test_diff_sees_what_only_conditions_or_private_creators_change(site_file: Pa
     assert (found["same"], found["elements"], len(found["rules"])) == (False, [], 2)
 
 
-@pytest.mark.parametrize("arguments", [("show", "unheard-of"), ("diff", "default", "none.yaml"), ("show", "x", "-c", "no")])
+@pytest.mark.parametrize(
+    "arguments", [("show", "unheard-of"), ("diff", "default", "none.yaml"), ("show", "x", "-c", "no")]
+)
 def test_what_is_not_there_is_a_usage_error(arguments: tuple[str, ...]) -> None:
     assert call("profiles", *arguments).exit_code == 2
 

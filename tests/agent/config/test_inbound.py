@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from agent.config.load import load_site
-from agent.config.problems import Severity, MistakesError
+from agent.config.problems import MistakesError, Severity
 from tests.support.sites import NOW, site_folder
 
 GOOD = """\

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agent.config.load import load_site
-from agent.config.problems import Problem, MistakesError
+from agent.config.problems import MistakesError, Problem
 from tests.support.sites import NOW, running_as_root, site_folder
 
 GOOD = """\

@@ -9,7 +9,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from agent.config.problems import MistakesError
+from agent.config.problems import MistakesError, Problem
 from agent.config.profiles import find_profile, load_profile, profile_files, profile_of, read_profile
 from agent.config.shipped import shipped
 from exchange.domain.errors import ConfigurationError
@@ -60,7 +60,8 @@ def test_a_good_profile_is_read_with_its_lines(tmp_path: Path) -> None:
     assert [str(rule) for rule in loaded.profile.rules] == [
         "keep StudyDescription",
         "remove (0018,10xx) when Modality is ct or pt"
-        " and (Manufacturer matches ^siemens or not (StationName is present)) and not (ImageType is localizer)",
+        " and (Manufacturer matches ^siemens or not (StationName is present))"
+        " and not (ImageType is localizer)",
         "keep private (0029,xx10) of SIEMENS CSA HEADER",
         "empty RequestAttributesSequence.**.CodeMeaning",
         "remove VR LT, UT",
@@ -77,8 +78,8 @@ MISTAKES = [
     ("113107", "113105", 5, 5, "113105 is listed twice", "leave one"),
     ("113107", "113106\n  - 113107", 4, 3, "contradict each other", "leave one"),
     ("113107", "113102", 4, 3, "no stage of this version", "leave it out"),
-    ('options:\n  - "113105"\n  - 113107', "options: 113105", 3, 10, "options must be a list", "profile.schema.json"),
-    ("keyword: StudyDescription", "keyword: StudyDescripton", 7, 14, "no attribute", "mean StudyDescription?"),
+    ('options:\n  - "113105"\n  - 113107', "options: 1", 3, 10, "options must be a list", "schema.json"),
+    ("keyword: StudyDescription", "keyword: StudyDescripton", 7, 14, "no attribute", "StudyDescription?"),
     ("keyword: StudyDescription", "keyward: StudyDescription", 7, 5, "unknown key keyward", "mean keyword?"),
     ("keyword: StudyDescription", "keyword: SOPInstanceUID", 7, 5, "no rule reaches", "leave the rule out"),
     ("    action: keep\n", "", 7, 5, "action is missing", "add action"),
@@ -102,8 +103,8 @@ MISTAKES = [
     ("vr: [UT, LT]", "vr: UN\n    value: x", 21, 5, "value is for replace", "another action"),
     ("value: CHEST", "value: chest", 23, 5, "none of VR CS", "PS3.5"),
     ("value: CHEST", "value: 7", 25, 12, "YAML reads 7 as a number", "quotes"),
-    ("keyword: BodyPartExamined", "tag: (0008,1030)", 23, 5, "rule 6 can select what rule 1 (line 7)", "narrow"),
-    ("  - keyword: StudyDescription\n    action: keep\n", "  - 5\n", 7, 5, "rules must be keys and values", "see"),
+    ("keyword: BodyPartExamined", "tag: (0008,1030)", 23, 5, "what rule 1 (line 7) selects", "narrow"),
+    ("  - keyword: StudyDescription\n    action: keep\n", "  - 5\n", 7, 5, "must be keys and values", "see"),
 ]  # fmt: skip
 
 
@@ -124,7 +125,12 @@ def test_each_mistake_is_told_at_its_place(
 
 def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
     text = GOOD
-    for good, bad in (("title:", "titel:"), ("action: keep", "action: kep"), ("Modality:", "Modalty:"), ("CHEST", "chest")):
+    for good, bad in (
+        ("title:", "titel:"),
+        ("action: keep", "action: kep"),
+        ("Modality:", "Modalty:"),
+        ("CHEST", "chest"),
+    ):
         text = text.replace(good, bad, 1)
     with pytest.raises(MistakesError, match="4 mistakes") as refused:
         read_profile(write(tmp_path, text))
@@ -132,13 +138,17 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
 
 
 def test_a_rule_with_a_mistake_does_not_hide_a_tie_of_others(tmp_path: Path) -> None:
-    text = GOOD.replace("Modality:", "Modalty:").replace("keyword: BodyPartExamined", "keyword: StudyDescription")
+    text = GOOD.replace("Modality:", "Modalty:").replace(
+        "keyword: BodyPartExamined", "keyword: StudyDescription"
+    )
     with pytest.raises(MistakesError) as refused:
         read_profile(write(tmp_path, text))
     assert [one.line for one in refused.value.problems] == [12, 23]
 
 
-@pytest.mark.parametrize("text", ["", "- a\n", "profile: [", "\tx", "a: &b [*b]\n", "profile: trial\nprofile: trial\n"])
+@pytest.mark.parametrize(
+    "text", ["", "- a\n", "profile: [", "\tx", "a: &b [*b]\n", "profile: trial\nprofile: trial\n"]
+)
 def test_what_is_no_profile_at_all(tmp_path: Path, text: str) -> None:
     with pytest.raises(MistakesError) as refused:
         read_profile(write(tmp_path, text))
@@ -195,7 +205,9 @@ ENTRIES = st.fixed_dictionaries(
         "path": st.sampled_from(["**.CodeMeaning", "RequestAttributesSequence.StudyID", "a.b", "**"]),
         "private": st.sampled_from([{"creator": "X"}, {"creator": "X", "element": 1, "vr": "DS"}, {}]),
         "value": st.sampled_from(["x", "", 3]),
-        "when": st.sampled_from([{"Modality": "CT"}, {"any": [{"Modality": ["MR"]}]}, {}, {"not": {}}, {"X": "y"}]),
+        "when": st.sampled_from(
+            [{"Modality": "CT"}, {"any": [{"Modality": ["MR"]}]}, {}, {"not": {}}, {"X": "y"}]
+        ),
     },
 )
 
@@ -205,11 +217,14 @@ ENTRIES = st.fixed_dictionaries(
 def test_any_list_of_rules_is_read_or_refused_in_words(tmp_path: Path, entries: list[dict[str, Any]]) -> None:
     data = {"profile": "trial", "rules": json.loads(json.dumps(entries))}
     file = write(tmp_path, yaml.safe_dump(data))
+    problems: tuple[Problem, ...] = ()
     try:
         profile = read_profile(file).profile
     except MistakesError as refused:
-        assert refused.problems
-        assert all(one.line >= 1 and one.message for one in refused.problems)
+        problems = refused.problems
     else:
         assert len(profile.rules) == len(entries)
         assert profile_of(data).sha256 == profile.sha256
+        return
+    assert problems
+    assert all(one.line >= 1 and one.message for one in problems)

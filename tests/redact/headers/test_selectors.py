@@ -10,7 +10,15 @@ from pydicom.dataset import Dataset
 from exchange.domain.errors import ConfigurationError
 from redact.headers.conditions import Condition, Every, IsIn, IsPresent, Matches, Negation, Some, exclusive
 from redact.headers.pointing import keyword_selector, path_selector, tag_selector
-from redact.headers.selectors import ANY, ANY_DEPTH, PathSelector, PrivateSelector, VrSelector, overlap
+from redact.headers.selectors import (
+    ANY,
+    ANY_DEPTH,
+    PathSelector,
+    PrivateSelector,
+    Selector,
+    VrSelector,
+    overlap,
+)
 
 MODALITY, MAKER, IMAGE_TYPE = 0x00080060, 0x00080070, 0x00080008
 REQUEST, CODE_MEANING, STEP = 0x00400275, 0x00080104, 0x00400007
@@ -33,7 +41,9 @@ def test_a_path_selects_by_place() -> None:
     assert path_selector("StudyDescription").selects(0x00081030, "LO", ())
     assert not path_selector("StudyDescription").selects(0x00081030, "LO", (REQUEST,))
     anywhere = path_selector("**.CodeMeaning")
-    assert all(anywhere.selects(CODE_MEANING, "LO", trail) for trail in ((), (REQUEST,), (REQUEST, 0x00400008)))
+    assert all(
+        anywhere.selects(CODE_MEANING, "LO", trail) for trail in ((), (REQUEST,), (REQUEST, 0x00400008))
+    )
     below = path_selector("(0040,0275).*.CodeMeaning")
     assert below.selects(CODE_MEANING, "LO", (REQUEST, 0x00400008))
     assert not below.selects(CODE_MEANING, "LO", (REQUEST,))
@@ -49,7 +59,7 @@ def test_a_private_selector_knows_its_creator_whatever_the_block() -> None:
 
 
 def test_the_order_of_specificity() -> None:
-    ordered = [
+    ordered: list[Selector] = [
         VrSelector(frozenset({"LO"})),
         tag_selector("0040,xxxx"),
         tag_selector("0040,00xx"),
@@ -62,7 +72,9 @@ def test_the_order_of_specificity() -> None:
     assert ranks == sorted(ranks)
     assert len(set(ranks)) == len(ranks)
     assert PrivateSelector("X", 0x0029, 0x10).rank > PrivateSelector("X", None, 0x10).rank
-    assert PrivateSelector("X", None, 0x10).rank > PrivateSelector("X", 0x0029).rank > PrivateSelector("X").rank
+    assert (
+        PrivateSelector("X", None, 0x10).rank > PrivateSelector("X", 0x0029).rank > PrivateSelector("X").rank
+    )
 
 
 @pytest.mark.parametrize(
@@ -100,7 +112,9 @@ PLACES = [trail for length in range(5) for trail in itertools.product((1, 2, 4),
 
 
 @given(STEPS, STEPS)
-def test_overlap_of_paths_is_what_trying_every_path_shows(one: tuple[int, ...], other: tuple[int, ...]) -> None:
+def test_overlap_of_paths_is_what_trying_every_path_shows(
+    one: tuple[int, ...], other: tuple[int, ...]
+) -> None:
     first, second = PathSelector(one), PathSelector(other)
     met = any(first.selects(3, "LO", trail) and second.selects(3, "LO", trail) for trail in PLACES)
     # Between them at most four named or single steps stand before the last, so no longer path is needed …
@@ -116,7 +130,9 @@ PATTERNS = st.text("02x", min_size=8, max_size=8).filter(lambda text: text != "x
 
 @given(PATTERNS, PATTERNS)
 def test_overlap_of_patterns_is_that_no_digit_differs(one: str, other: str) -> None:
-    differ = any(first != second and "x" not in first + second for first, second in zip(one, other, strict=True))
+    differ = any(
+        first != second and "x" not in first + second for first, second in zip(one, other, strict=True)
+    )
     assert overlap(tag_selector(one), tag_selector(other)) is not differ
 
 

@@ -60,7 +60,10 @@ def hostile(folder: Path) -> Path:
     for keyword, value in person.items():
         setattr(ds, keyword, value)
     item = Dataset()
-    item.RequestedProcedureDescription, item.ScheduledProcedureStepStartDate = "CT chest Quillfeather", "20040118"
+    item.RequestedProcedureDescription, item.ScheduledProcedureStepStartDate = (
+        "CT chest Quillfeather",
+        "20040118",
+    )
     item.AccessionNumber = person["AccessionNumber"]
     ds.RequestAttributesSequence = Sequence([item])
     ds.private_block(0x01F1, "ELSCINT1", create=True).add_new(0x07, "DS", "1.5")
@@ -69,9 +72,15 @@ def hostile(folder: Path) -> Path:
     return folder / "in.dcm"
 
 
-def cleaned(name: str, source: Path, folder: Path, domain: bytes = bytes(32)) -> tuple[CleanedInstance, Dataset]:
+def cleaned(
+    name: str, source: Path, folder: Path, domain: bytes = bytes(32)
+) -> tuple[CleanedInstance, Dataset]:
     plan = CleaningPlan(
-        load_profile(name), Pseudonymiser(domain, "here"), harvest(read_header(source)), Readers(), canary_seed=b"s"
+        load_profile(name),
+        Pseudonymiser(domain, "here"),
+        harvest(read_header(source)),
+        Readers(),
+        canary_seed=b"s",
     )
     done = InstanceCleaner(plan).run(source, folder / f"{name}.dcm")
     return done, read_header(done.path)
@@ -82,7 +91,9 @@ def texts(ds: Dataset) -> str:
 
 
 @pytest.mark.parametrize("name", SHIPPED)
-@pytest.mark.parametrize("file", ["CT_small.dcm", "MR_small.dcm", "eCT_Supplemental.dcm", "rtplan.dcm", "US1_J2KR.dcm"])
+@pytest.mark.parametrize(
+    "file", ["CT_small.dcm", "MR_small.dcm", "eCT_Supplemental.dcm", "rtplan.dcm", "US1_J2KR.dcm"]
+)
 def test_every_shipped_profile_cleans_real_files_and_is_proved(tmp_path: Path, name: str, file: str) -> None:
     done, ds = cleaned(name, real(file), tmp_path)
     assert done.proof is not None
@@ -104,7 +115,11 @@ def test_safe_harbor_leaves_nothing_of_the_list(tmp_path: Path) -> None:
 def test_safe_harbor_leaves_years_and_capped_ages(tmp_path: Path) -> None:
     _, ds = cleaned("hipaa-safe-harbor", hostile(tmp_path), tmp_path)
     dates: list[Any] = [value for path, value in every_value(ds) if "date" in path.lower() and value]
-    assert (ds.StudyDate, ds.AcquisitionDateTime, ds.DateOfLastCalibration) == ("20040101", "2004", "20030101")
+    assert (ds.StudyDate, ds.AcquisitionDateTime, ds.DateOfLastCalibration) == (
+        "20040101",
+        "2004",
+        "20030101",
+    )
     assert all(str(value)[4:] in {"", "0101"} for value in dates)
     assert not ds.PatientBirthDate
     assert (ds.PatientAge, ds.PatientSex) == ("090Y", "F")
@@ -147,7 +162,14 @@ def test_teaching_has_no_date_no_site_and_no_private_element(tmp_path: Path) -> 
     assert done.proof is not None
     assert not [value for path, value in every_value(ds) if "date" in path.lower() and value]
     assert (ds.PatientAge, ds.PatientSex) == ("090Y", "F")
-    gone = ("EthnicGroup", "SmokingStatus", "ProtocolName", "PatientComments", "InstitutionName", "StationName")
+    gone = (
+        "EthnicGroup",
+        "SmokingStatus",
+        "ProtocolName",
+        "PatientComments",
+        "InstitutionName",
+        "StationName",
+    )
     assert [keyword for keyword in gone if keyword in ds] == []
     assert not [tag for tag in ds.keys() if tag.is_private]  # noqa: SIM118 - does not decode
     assert ds.StudyDescription.rstrip(" ,+") == "CT CHEST w/o"

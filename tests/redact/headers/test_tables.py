@@ -44,7 +44,9 @@ def listed_rows() -> dict[str, tuple[str, str]]:
     return {f"({tag >> 16:04X},{tag & 0xFFFF:04X})": row for tag, row in ROWS.items()} | patterns
 
 
-def document(folder: Path, rows: Rows, *, subtitle: str = "DICOM PS3.15 2027a - Security", headings: str = "") -> Path:
+def document(
+    folder: Path, rows: Rows, *, subtitle: str = "DICOM PS3.15 2027a - Security", headings: str = ""
+) -> Path:
     """A part15.xml with these rows, in the form in which NEMA publishes it."""
 
     def row(tag: str, cells: tuple[str, str]) -> str:
@@ -52,7 +54,11 @@ def document(folder: Path, rows: Rows, *, subtitle: str = "DICOM PS3.15 2027a - 
         name = keyword_for_tag(int(match[1] + match[2], 16)) if match else "Pattern"
         letters = ["" if letter == "." else letter for letter in cells[1]]
         values = [f"{name[:4]}\u200b{name[4:]}", tag, "N", "Y", cells[0], *letters]
-        return "<tr>" + "".join(f'<td align="center"><para>{escape(one)}</para></td>' for one in values) + "</tr>"
+        return (
+            "<tr>"
+            + "".join(f'<td align="center"><para>{escape(one)}</para></td>' for one in values)
+            + "</tr>"
+        )
 
     safe = "".join(
         f"<tr><td><para>({group:04X},xx{element:02X})</para></td><td><para>{escape(creator)}</para></td>"
@@ -60,7 +66,9 @@ def document(folder: Path, rows: Rows, *, subtitle: str = "DICOM PS3.15 2027a - 
         for (creator, group, element), vr in safe_private.ROWS.items()
     )
     ths = headings or "".join(f"<th><para>{escape(one)}</para></th>" for one in (*HEADINGS, *OPTION_HEADINGS))
-    safe_ths = "".join(f"<th><para>{one}</para></th>" for one in ("Data Element", "Private Creator", "VR", "VM", "Meaning"))
+    safe_ths = "".join(
+        f"<th><para>{one}</para></th>" for one in ("Data Element", "Private Creator", "VR", "VM", "Meaning")
+    )
     body = "".join(row(tag, cells) for tag, cells in rows.items())
     text = (
         '<?xml version="1.0"?><book xmlns="http://docbook.org/ns/docbook"><title>PS3.15</title>'
@@ -126,7 +134,9 @@ def test_another_document_or_another_table_is_refused(tmp_path: Path) -> None:
         read_part15(document(tmp_path, listed_rows(), subtitle="DICOM PS3.16 2027a - Content"))
     with pytest.raises(UnreadableTable, match="cells for 1 columns"):
         read_part15(document(tmp_path, listed_rows(), headings="<th>Attribute Name</th>"))
-    headings = "".join(f"<th>{one}</th>" for one in (*HEADINGS, *list(OPTION_HEADINGS)[:-1], "Clean Sound Opt."))
+    headings = "".join(
+        f"<th>{one}</th>" for one in (*HEADINGS, *list(OPTION_HEADINGS)[:-1], "Clean Sound Opt.")
+    )
     with pytest.raises(UnreadableTable, match="no column Clean Graph"):
         read_part15(document(tmp_path, listed_rows(), headings=headings))
     with pytest.raises(UnreadableTable, match="rows only"):
