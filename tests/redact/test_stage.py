@@ -1,5 +1,6 @@
 """Clean and prove as one stage: what is claimed was done, and nothing unproved is left on the disk."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 from pydicom.dataset import Dataset
 
-from agent.config.profiles import load_profile
+from agent.config.profiles import load_profile, profile_of
 from exchange.dicomio.getters import text
 from exchange.dicomio.header import read_header
 from exchange.domain.codes import ReasonCode
@@ -111,6 +112,21 @@ def test_a_blind_prover_proves_nothing(tmp_path: Path) -> None:
         InstanceCleaner(plan(made, Readers(readers().cleaner, Blind()))).run(made.path, tmp_path / "out.dcm")
     assert caught.value.code is ReasonCode.PROOF_TEXT
     assert not (tmp_path / "out.dcm").exists()
+
+
+def test_without_113101_pixels_are_neither_examined_nor_called_clean(tmp_path: Path) -> None:
+    made = burned(tmp_path / "in.dcm")
+    using = plan(made)
+    unread = replace(
+        using, profile=profile_of({"profile": "header-only", "options": ["113107"]}), readers=Readers()
+    )
+    cleaned = InstanceCleaner(unread).run(made.path, tmp_path / "out.dcm")
+    header = read_header(cleaned.path)
+    assert cleaned.proved
+    assert (cleaned.pixels, cleaned.boxes) == ("not examined", ())
+    assert "113101" not in codes(header)
+    assert "BurnedInAnnotation" not in header
+    assert np.array_equal(made.frames()[0], opened(cleaned.path).frames()[0])
 
 
 def broken(path: Path) -> Made:

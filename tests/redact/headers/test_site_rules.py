@@ -19,7 +19,7 @@ from redact.headers.outcome import HeaderOutcome
 from redact.identifiers.dates import shift_date
 from redact.identifiers.hashing import hashed
 from redact.identifiers.pseudonymiser import Pseudonymiser
-from tests.redact.headers.studies import KEY, context, ct, profile, reread, small
+from tests.redact.headers.studies import KEY, context, ct, encoded, profile, reread, small
 
 Rule = dict[str, Any]
 
@@ -472,3 +472,64 @@ def test_digests_of_profiles_of_earlier_versions_are_the_same() -> None:
     ]
     digest = "52cfb1544a5ab0ea8c56f3de9deb3001ad489435dae8f3579c2de0a458fb4410"
     assert profile("113105", rules=rules).sha256 == digest
+
+
+SELECTIONS: list[Rule] = [
+    {"vr": "LO"},
+    {"vr": ["SH", "CS", "UT"]},
+    {"vr": "PN"},
+    {"vr": "UI"},
+    {"vr": ["DA", "DT"]},
+    {"vr": ["OB", "OW"]},
+    {"vr": "SQ"},
+    {"tag": "0008,1xxx"},
+    {"tag": "0010,xxxx"},
+    {"tag": "0040,xxxx"},
+    {"keyword": "StudyDescription"},
+    {"keyword": "ReferringPhysicianName"},
+    {"keyword": "MakerNote"},
+    {"path": "**.RequestedProcedureDescription"},
+    {"path": "RequestAttributesSequence.AccessionNumber"},
+    {"private": {"creator": "ACME CSA HEADER"}},
+    {"private": {"creator": "ACME CSA HEADER", "element": 0x10}},
+]
+
+
+@st.composite
+def rule_lists(draw: st.DrawFn) -> list[Rule]:
+    chosen = draw(st.lists(st.sampled_from(SELECTIONS), max_size=6, unique_by=str))
+    actions = st.sampled_from(["keep", "keep", "remove", "empty", "hash", "shift", "year"])
+    return [{**selection, "action": draw(actions)} for selection in chosen]
+
+
+def telling() -> Dataset:
+    ds = private()
+    ds.AccessionNumber, ds.StudyDescription, ds.ReferringPhysicianName = (
+        "ACC-77812",
+        "CT of Jane Doe",
+        "Doe^Jane",
+    )
+    ds.InstitutionName, ds.PatientComments = "Wardle East Infirmary", "call Jane Doe, MRN 4711 99"
+    ds.MakerNote, ds.EthnicGroup = b"\0\1by Jane Doe\2", "Doe"
+    ds.RequestAttributesSequence = request(
+        AccessionNumber="ACC-77812",
+        RequestedProcedureDescription="asked by Doe^Jane at Wardle East Infirmary",
+    )
+    return ds
+
+
+@given(rule_lists(), st.sampled_from([(), ("113107",), ("113105", "113107"), ("113111",)]))
+def test_whatever_the_rules_no_identifier_stays(rules: list[Rule], options: tuple[str, ...]) -> None:
+    try:
+        using = profile(*options, rules=rules)
+    except MistakesError:
+        return  # an action that does not fit, a tie, a date that would be kept
+    ds = telling()
+    try:
+        clean_header(ds, context(telling(), using=using))
+    except HeldError as held:
+        assert held.code is ReasonCode.POLICY
+        return
+    left_over = encoded(ds).lower()
+    for identifier in (b"doe", b"jane", b"4711", b"77812", b"wardle", b"20200229", b"1.2.3.4.5"):
+        assert identifier not in left_over
