@@ -528,8 +528,9 @@ def test_whatever_the_rules_no_identifier_stays(rules: list[Rule], options: tupl
     try:
         clean_header(ds, context(telling(), using=using))
     except HeldError as held:
-        assert held.code is ReasonCode.POLICY
-        return
+        if held.code is ReasonCode.POLICY:
+            return  # the action does not fit the VR of the file
+        raise
     left_over = encoded(ds).lower()
     for identifier in (b"doe", b"jane", b"4711", b"77812", b"wardle", b"20200229", b"1.2.3.4.5"):
         assert identifier not in left_over
