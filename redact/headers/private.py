@@ -7,7 +7,6 @@ sequences, which nobody can read. A creator stays with the first element of its 
 from collections.abc import Iterator, Sequence
 
 from pydicom.dataset import Dataset
-from pydicom.tag import Tag
 
 from redact.headers import tables
 from redact.headers.elements import ASCII_VRS, TEXT_VRS, is_opaque, strings, vr_of
@@ -16,7 +15,7 @@ from redact.headers.profile import Option
 from redact.headers.rules import Decision, Handling
 from redact.headers.selectors import PrivateSelector
 from redact.headers.site_actions import carry_out
-from redact.headers.site_rules import PLAIN_PRIVATE_VRS, RuleAction
+from redact.headers.site_rules import PLAIN_PRIVATE_VRS, RuleAction, SiteRule
 from redact.headers.tables import NOWHERE
 
 _GOES = Decision(Handling.PRIVATE, "X")
@@ -34,17 +33,21 @@ def clean_private(run: Run, ds: Dataset, private: Sequence[int], path: str) -> I
         private: Tags of its private elements.
         path: Of the data set or item, ends with a point unless empty.
     """
-    creators = [tag for tag in private if 0x10 <= tag & 0xFFFF <= 0xFF]
+    depth = path.count("[")
+    creators = {
+        tag: next(iter(strings(ds, tag, "LO")), "").strip() for tag in private if 0x10 <= tag & 0xFFFF <= 0xFF
+    }
     staying = set()
     for tag in private:
         if tag & 0xFFFF > 0xFF:
-            treated = _element(run, Place(ds, tag, vr_of(ds, tag), "X", NOWHERE, path, path.count("[")))
-            if Tag(tag) in ds:
+            place = Place(ds, tag, vr_of(ds, tag), "X", NOWHERE, path, depth)
+            decision, result = _element(run, place, creators.get(creator_tag(tag), ""))
+            if result is not Result.REMOVED:
                 staying.add(creator_tag(tag))
-            yield treated
+            yield place, decision, result
     for tag in private:
         if tag & 0xFFFF <= 0xFF and not (tag in staying and tag in creators):
-            place = Place(ds, tag, "LO", "X", NOWHERE, path, path.count("["))
+            place = Place(ds, tag, "LO", "X", NOWHERE, path, depth)
             yield place, _GOES, place.remove()
 
 
@@ -53,30 +56,25 @@ def creator_tag(tag: int) -> int:
     return (tag >> 16 << 16) | (tag >> 8 & 0xFF)
 
 
-def _element(run: Run, place: Place) -> Treated:
-    creator = _creator(place)
+def _element(run: Run, place: Place, creator: str) -> tuple[Decision, Result]:
     rule = run.rules.private_rule(creator, place.tag) if creator else None
     if rule is not None:
-        decision = Decision(Handling.SITE, "X", site=rule)
-        if rule.action is RuleAction.REMOVE:
-            return place, decision, place.remove()
-        if place.vr == "UN" and isinstance(rule.selector, PrivateSelector):
-            place.vr = rule.selector.vr or tables.safe_private_vr(creator, place.tag) or "UN"
-        return place, decision, carry_out(run, place, rule) if _readable(place) else place.remove()
-    if run.rules.on(Option.RETAIN_SAFE_PRIVATE):
+        return Decision(Handling.SITE, "X", site=rule), _by_rule(run, place, creator, rule)
+    if creator and run.rules.on(Option.RETAIN_SAFE_PRIVATE):
         listed = tables.safe_private_vr(creator, place.tag)
         if listed is not None:
             place.vr = place.vr if place.vr != "UN" else listed
             safe = _readable(place) and not _names_somebody(run, place)
-            return place, _SAFE, Result.KEPT if safe else place.remove()
-    return place, _GOES, place.remove()
+            return _SAFE, Result.KEPT if safe else place.remove()
+    return _GOES, place.remove()
 
 
-def _creator(place: Place) -> str:
-    tag = creator_tag(place.tag)
-    if tag & 0xFF < 0x10 or Tag(tag) not in place.ds:
-        return ""
-    return next(iter(strings(place.ds, tag, "LO")), "").strip()
+def _by_rule(run: Run, place: Place, creator: str, rule: SiteRule) -> Result:
+    if rule.action is RuleAction.REMOVE:
+        return place.remove()
+    if place.vr == "UN" and isinstance(rule.selector, PrivateSelector):
+        place.vr = rule.selector.vr or tables.safe_private_vr(creator, place.tag) or "UN"
+    return carry_out(run, place, rule) if _readable(place) else place.remove()
 
 
 def _readable(place: Place) -> bool:

@@ -117,6 +117,8 @@ class RuleBook:
         Raises:
             HeldError: Two rules of the site select it, and neither is more specific.
         """
+        if not self._private:
+            return None
         return _first([rule for rule in self._private if _selects(rule, creator, tag)], tag)
 
     def on(self, option: Option) -> bool:
