@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from agent.custody.resends import WITHOUT_DELIVERY
 from exchange.dicomio.digest import dataset_sha256
 from exchange.dicomio.getters import uid
 from exchange.dicomio.header import read_header
@@ -211,12 +212,18 @@ def _landed_as_frozen(
 def _receipts_of(
     box: Appliance, detail: dict[str, Any], request: Request, counted: Counter[str]
 ) -> list[str]:
-    """One R1 and one R3 an exchange, one R2 a delivery, in both editions; each verifies, all in one chain."""
+    """One R1 and one R3 an exchange, one R2 a delivery, in both editions; each verifies, all in one chain.
+
+    A re-send of what is still under way in an earlier exchange (an answer was lost in a kill) leaves with
+    that one: it has no delivery of its own, and an R3 that says so.
+    """
     problems = []
+    joined = detail["error_code"] in WITHOUT_DELIVERY and bool(detail["resend_of"])
     for edition in ("partner", "site"):
         mine = [one for one in detail["receipts"] if one["edition"] == edition]
         slots = Counter((one["slot"], one["delivery_id"]) for one in mine)
-        wanted = {("R1", ""), ("R3", "")} | {("R2", one["delivery_id"]) for one in detail["deliveries"]}
+        wanted = {("R3", "")} | {("R2", one["delivery_id"]) for one in detail["deliveries"]}
+        wanted |= set() if joined else {("R1", "")}
         if set(slots) != wanted or max(slots.values()) > 1:
             problems.append(f"receipts of an exchange ({edition}): {sorted(slots.items())}")
         counted.update(f"{one['slot']} {edition}" for one in mine)
