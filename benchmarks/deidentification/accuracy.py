@@ -52,6 +52,7 @@ def _head(key: AnswerKey, seed: int) -> list[str]:
         f"== accuracy: {len(key.instances)} hostile files of {people} patients, seed {seed}",
         f"  {len(kinds)} modalities ({' '.join(kinds)}), {len(charsets)} character sets, {checks} actions;"
         f" base files: {', '.join(sorted(origins))}",
+        "  lockgate clean is the whole command; the two columns beside it clean headers only, without OCR",
         "  each action: % of files that came out / % of all (a file that did not come out fails everything)",
     ]
 

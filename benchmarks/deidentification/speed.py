@@ -13,8 +13,8 @@ from tests.hostile.outcome import Status
 from tests.hostile.series import LARGE, SMALL, series
 
 CLEANING, PROVEN, FLOOR, ANONYMIZER = (
-    "lockgate, headers",
-    "lockgate, proven",
+    "lockgate headers",
+    "lockgate proven",
     "pydicom read+write",
     "dicom-anonymizer",
 )
