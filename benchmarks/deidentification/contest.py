@@ -56,7 +56,7 @@ def play(contestant: Contestant, inputs: Path, files: Sequence[str], out: Path, 
     """
     out.mkdir(parents=True, exist_ok=True)
     shares = [files[start::processes] for start in range(processes)]
-    children = [_start(contestant, inputs, share, out) for share in shares]
+    children = [_start(contestant, inputs, share, out, start) for start, share in enumerate(shares)]
     ready = [child.stdout.readline() == "ready\n" for child in children]
     begun = time.perf_counter()
     for child, is_ready in zip(children, ready, strict=True):
@@ -73,7 +73,9 @@ def play(contestant: Contestant, inputs: Path, files: Sequence[str], out: Path, 
     return Played(seconds, outcomes)
 
 
-def _start(contestant: Contestant, inputs: Path, files: Sequence[str], out: Path) -> "subprocess.Popen[str]":
+def _start(
+    contestant: Contestant, inputs: Path, files: Sequence[str], out: Path, share: int
+) -> "subprocess.Popen[str]":
     child = subprocess.Popen(
         [str(contestant.python), str(CHILDREN / contestant.script)],
         stdin=subprocess.PIPE,
@@ -83,7 +85,7 @@ def _start(contestant: Contestant, inputs: Path, files: Sequence[str], out: Path
         env=contestant.environment(),
         cwd=CHILDREN,
     )
-    proposed = [(str(inputs / name), f"{number:05}.dcm") for number, name in enumerate(files)]
+    proposed = [(str(inputs / name), f"{share}-{number:05}.dcm") for number, name in enumerate(files)]
     child.stdin.write(json.dumps({"files": proposed, "out": str(out), "options": contestant.options}) + "\n")
     child.stdin.flush()
     return child

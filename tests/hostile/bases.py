@@ -44,6 +44,7 @@ class Base:
 
 
 GE_CT = "codec-ct-ge-all-ts/CTImage.dcm"
+_US = "ruby-misc/implicit_us_jpeg2k-lossless-mono2"
 _DEFLATED = "DeflatedExplicitVRLittleEndianTransferSyntax"
 IMAGES = (
     Base("CT", own="CT_small.dcm"),
@@ -54,14 +55,14 @@ IMAGES = (
     Base("XC", "google-dicomweb/example.dcm", text=True),
     Base("PT", "suyash-pt-ect/2.dcm"),
     Base("OT", "charset-fodicom/chrX1.dcm", "SC_rgb_small_odd.dcm"),
-    Base("NM", "dcm4che-misc/NM-MONO2-16-13x-heart", "JPEG2000.dcm", frames=2),
+    Base("NM", "dcm4che-misc/NM-MONO2-16-13x-heart", "JPEG2000.dcm", frames=2, text=True),
     Base("SM", "seg-sm-highdicom/sm_image_grayscale.dcm"),
     Base("RTDOSE", own="rtdose_1frame.dcm"),
     Base("MR", own="MR_small_bigendian.dcm"),
     Base("XA", "xa-rubo-cine96/jpeg8bit.dcm", frames=2),
     Base("CT", own="693_J2KI.dcm"),
     Base("MG", "google-dicomweb/example-mg.dcm", text=True),
-    Base("US", "ruby-misc/implicit_us_jpeg2k-lossless-mono2-multiframe.dcm", "examples_rgb_color.dcm", 2),
+    Base("US", f"{_US}-multiframe.dcm", "examples_rgb_color.dcm", 2, text=True),
     Base("OT", own="SC_rgb_rle.dcm"),
     Base("RF", "orthanc-us-rf-misc/KarstenHilbertRF.dcm", small=False),
     Base("CT", f"{GE_CT}_{_DEFLATED}_1.2.840.10008.1.2.1.99.dcm", "image_dfl.dcm"),
