@@ -339,7 +339,9 @@ class SiteLimits(Part):
     workers: Annotated[int, Strict(), Field(ge=1, le=256)] | None = Field(
         None, description="Worker processes; default: the firmware profile's."
     )
-    stage_seconds: Seconds = Field(900.0, description="Deadline of one stage of one study.")
+    stage_seconds: Seconds = Field(
+        900.0, description="Deadline of one stage of a study, or of 512 of its instances."
+    )
     retention_days: Count = Field(
         30, description="Days after which the images of a closed exchange are deleted; receipts stay."
     )

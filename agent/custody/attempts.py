@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -13,10 +13,12 @@ from agent.custody import schema
 from agent.custody.database import Database
 from agent.custody.holds import require_token
 from agent.custody.records import Attempt, ExchangeRecord, FrozenInstance
-from agent.custody.rows import columns, end_attempt, exchange_row, insert_new, move, record
+from agent.custody.rows import columns, end_attempt, exchange_row, insert_new, move, record, values_of
 from exchange.domain.errors import CustodyError
 from exchange.domain.exchange import ExchangeState
 from exchange.domain.findings import Finding
+
+_CHUNK = 500  # rows of one statement: what it binds is built at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,9 +138,7 @@ def running_attempt(database: Database, exchange_id: str) -> Attempt | None:
     return database.read(work)
 
 
-def accept_frozen(
-    database: Database, exchange_id: str, token: str, cleaned: Cleaned
-) -> tuple[FrozenInstance, ...]:
+def accept_frozen(database: Database, exchange_id: str, token: str, cleaned: Cleaned) -> None:
     """Accept the cleaned bytes of a whole exchange, which the caller has made durable.
 
     Until the first receipt takes its place (`reserve_receipt`) an attempt may bring other bytes, for example
@@ -150,15 +150,16 @@ def accept_frozen(
     if not cleaned.instances:
         raise CustodyError(f"cannot accept exchange {exchange_id}: nothing was cleaned")
 
-    def work(connection: Connection) -> tuple[FrozenInstance, ...]:
-        exchange = _processing(connection, exchange_id, token)
-        before = {one.identity: one.sha256 for one in frozen_rows(connection, exchange)}
-        after = {one.identity: one.sha256 for one in cleaned.instances}
-        if before != after:
-            _replace_frozen(connection, exchange, cleaned)
-        return frozen_rows(connection, exchange)
+    after = {one.identity: one.sha256 for one in cleaned.instances}
 
-    return database.write(work)
+    def work(connection: Connection) -> None:
+        exchange = _processing(connection, exchange_id, token)
+        table = schema.frozen
+        query = sa.select(table.c.identity, table.c.sha256).where(_of_revision(exchange))
+        if {one.identity: one.sha256 for one in connection.execute(query)} != after:
+            _replace_frozen(connection, exchange, cleaned)
+
+    database.write(work)
 
 
 def frozen_of(database: Database, exchange_id: str) -> tuple[FrozenInstance, ...]:
@@ -171,10 +172,15 @@ def frozen_rows(connection: Connection, exchange: ExchangeRecord) -> tuple[Froze
     table = schema.frozen
     query = (
         sa.select(*columns(FrozenInstance, table))
-        .where(table.c.exchange_id == exchange.exchange_id, table.c.revision == exchange.revision)
+        .where(_of_revision(exchange))
         .order_by(table.c.sop_instance_uid)
     )
     return tuple(record(FrozenInstance, row) for row in connection.execute(query))
+
+
+def _of_revision(exchange: ExchangeRecord) -> "sa.ColumnElement[bool]":
+    table = schema.frozen
+    return sa.and_(table.c.exchange_id == exchange.exchange_id, table.c.revision == exchange.revision)
 
 
 def _processing(connection: Connection, exchange_id: str, token: str) -> ExchangeRecord:
@@ -209,13 +215,11 @@ def _replace_frozen(connection: Connection, exchange: ExchangeRecord, cleaned: C
             f"cannot accept other bytes for exchange {exchange.exchange_id}: they are attested"
         )
     _require_members(connection, exchange.exchange_id, {one.identity for one in cleaned.instances})
-    connection.execute(
-        sa.delete(table).where(
-            table.c.exchange_id == exchange.exchange_id, table.c.revision == exchange.revision
-        )
-    )
+    connection.execute(sa.delete(table).where(_of_revision(exchange)))
     place = {"exchange_id": exchange.exchange_id, "revision": exchange.revision}
-    connection.execute(sa.insert(table), [{**place, **asdict(one)} for one in cleaned.instances])
+    for start in range(0, len(cleaned.instances), _CHUNK):
+        part = cleaned.instances[start : start + _CHUNK]
+        connection.execute(sa.insert(table), [{**place, **values_of(one)} for one in part])
     _record_findings(connection, exchange, cleaned.findings)
     _record_outcome(connection, exchange.exchange_id, cleaned)
 

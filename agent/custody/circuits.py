@@ -1,7 +1,6 @@
 """The health of each destination: one row a peer, changed under a transaction."""
 
 from collections.abc import Callable
-from dataclasses import asdict
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -10,7 +9,7 @@ from sqlalchemy.engine import Connection
 from agent.custody import schema
 from agent.custody.database import Database
 from agent.custody.records import PeerHealth
-from agent.custody.rows import columns, record
+from agent.custody.rows import columns, record, values_of
 from exchange.domain.exchange import DeliveryState
 
 
@@ -36,7 +35,7 @@ def change_health(
         after = change(before)
         if after != before:
             table = schema.peer_health
-            values = asdict(after)
+            values = values_of(after)
             if before is None:
                 connection.execute(sa.insert(table).values(**values))
             else:

@@ -241,6 +241,12 @@ def delivery(database: Database, delivery_id: str) -> DeliveryRecord:
     return database.read(lambda connection: delivery_row(connection, delivery_id))
 
 
+def deliveries_of(database: Database, exchange_id: str) -> tuple[DeliveryRecord, ...]:
+    """The deliveries of an exchange, the longest waiting first."""
+    mine = schema.deliveries.c.exchange_id == exchange_id
+    return database.read(lambda connection: delivery_rows(connection, mine))
+
+
 def delivery_row(connection: Connection, delivery_id: str) -> DeliveryRecord:
     """`delivery`, inside a transaction."""
     found = delivery_rows(connection, schema.deliveries.c.delivery_id == delivery_id)

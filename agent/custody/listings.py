@@ -8,7 +8,6 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from agent.custody import schema
-from agent.custody.arrivals import members_of
 from agent.custody.attempts import frozen_rows
 from agent.custody.database import Database
 from agent.custody.deliveries import delivery_rows
@@ -22,7 +21,6 @@ from agent.custody.records import (
     ExchangeRecord,
     FrozenInstance,
     HoldRecord,
-    Member,
     ReceiptRecord,
 )
 from agent.custody.rows import columns, exchange_row, record
@@ -34,10 +32,9 @@ from exchange.domain.findings import Finding
 
 @dataclass(frozen=True, slots=True)
 class ExchangeDetail:
-    """Everything custody knows of one exchange."""
+    """What custody knows of one exchange, beside its arrivals (`members`)."""
 
     exchange: ExchangeRecord
-    members: tuple[Member, ...]
     attempts: tuple[Attempt, ...]
     frozen: tuple[FrozenInstance, ...]
     findings: tuple[Finding, ...]
@@ -128,7 +125,7 @@ def find_exchange(database: Database, start: str) -> ExchangeRecord:
 
 
 def show_exchange(database: Database, exchange_id: str) -> ExchangeDetail:
-    """Everything about one exchange, from one snapshot.
+    """An exchange and what became of it, from one snapshot. Of a large study this is large.
 
     Raises:
         CustodyError: There is none of this id.
@@ -138,7 +135,6 @@ def show_exchange(database: Database, exchange_id: str) -> ExchangeDetail:
         found = exchange_row(connection, exchange_id)
         return ExchangeDetail(
             exchange=found,
-            members=members_of(connection, exchange_id),
             attempts=_attempts(connection, exchange_id),
             frozen=frozen_rows(connection, found),
             findings=_findings(connection, exchange_id),

@@ -126,6 +126,12 @@ def owed_receipts(database: Database) -> tuple[OwedReceipt, ...]:
     return database.read(work)
 
 
+def receipts_of(database: Database, exchange_id: str) -> tuple[ReceiptRecord, ...]:
+    """The recorded receipts of an exchange, oldest first."""
+    mine = schema.receipt_events.c.exchange_id == exchange_id
+    return database.read(lambda connection: receipt_rows(connection, mine))
+
+
 def receipt_rows(connection: Connection, which: "sa.ColumnElement[bool]") -> tuple[ReceiptRecord, ...]:
     """Recorded receipts that satisfy a condition, oldest first."""
     query = (

@@ -50,6 +50,11 @@ def record(kind: type[RecordT], row: "Row[Any]") -> RecordT:
     return construct(*row)  # `columns` keeps the order of the fields
 
 
+def values_of(found: "DataclassInstance") -> dict[str, Any]:
+    """The columns of a record, by name: the inverse of `record`."""
+    return {one.name: getattr(found, one.name) for one in fields(found)}
+
+
 def insert_new(connection: Connection, table: sa.Table, rows: Sequence[dict[str, Any]]) -> int:
     """Insert rows, silently leaving out those whose unique key is there already; how many went in."""
     if not rows:

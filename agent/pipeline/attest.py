@@ -11,10 +11,11 @@ from pathlib import Path
 import structlog
 
 from agent.custody.closing import close
-from agent.custody.listings import ExchangeDetail, show_exchange
+from agent.custody.deliveries import deliveries_of
+from agent.custody.listings import ExchangeDetail, exchange, show_exchange
 from agent.custody.receipts import Edition as RecordedEdition
-from agent.custody.receipts import record_receipt, reserve_receipt
-from agent.custody.records import DeliveryRecord, ReceiptEvent, ReceiptRecord
+from agent.custody.receipts import receipts_of, record_receipt, reserve_receipt
+from agent.custody.records import DeliveryRecord, ExchangeRecord, ReceiptEvent
 from agent.pipeline.appliance import Appliance
 from agent.pipeline.attested import body_of, delivery_facts, destination_facts
 from exchange.domain.errors import LockgateError
@@ -77,20 +78,21 @@ def attest_exchange(appliance: Appliance, exchange_id: str) -> str:
         body = body_of(appliance, detail, destinations=destination_facts(detail))
         links = {edition: _closing_links(detail, edition) for edition in _EDITIONS}
         _issue(appliance, detail, Stage.CLOSED, body, links)
+    del detail, body  # of a large study they are large
     # Left before it is closed: killed in between, the next start finds it delivering and leaves them again.
-    for one in detail.deliveries:
-        leave_receipts(appliance, one.destination, exchange_id)
+    for sent in deliveries_of(appliance.custody, exchange_id):
+        leave_receipts(appliance, sent.destination, exchange_id)
     with appliance.attesting:
         _close(appliance, exchange_id)
     return "closed"
 
 
 def _close(appliance: Appliance, exchange_id: str) -> None:
-    detail = show_exchange(appliance.custody, exchange_id)
-    if detail.exchange.state is ExchangeState.DELIVERING:
+    one = exchange(appliance.custody, exchange_id)
+    if one.state is ExchangeState.DELIVERING:
         close(appliance.custody, exchange_id, appliance.clock())
-    if detail.exchange.state is not ExchangeState.CLOSED:
-        _say_closed(appliance, detail)
+    if one.state is not ExchangeState.CLOSED:
+        _say_closed(appliance, one)
 
 
 def leave_receipts(appliance: Appliance, destination: str, exchange_id: str) -> None:
@@ -99,14 +101,15 @@ def leave_receipts(appliance: Appliance, destination: str, exchange_id: str) -> 
     A destination that is away does not undo what has been signed: the receipts stay exportable, and the next
     one brings those before it along.
     """
-    detail = show_exchange(appliance.custody, exchange_id)
-    mine = {one.delivery_id for one in detail.deliveries if one.destination == destination}
+    study = exchange(appliance.custody, exchange_id).study_uid_sent
+    sent = deliveries_of(appliance.custody, exchange_id)
+    mine = {one.delivery_id for one in sent if one.destination == destination}
     try:
         target = appliance.configuration.destination(destination)
-        for one in detail.receipts:
+        for one in receipts_of(appliance.custody, exchange_id):
             if one.edition == Edition.PARTNER and (not one.delivery_id or one.delivery_id in mine):
                 bundle = (appliance.folders.state / one.path).read_bytes()
-                if not target.put_receipt(detail.exchange.study_uid_sent, Path(one.path).name, bundle):
+                if not target.put_receipt(study, Path(one.path).name, bundle):
                     return
     except (LockgateError, OSError) as error:
         log.warning("receipts not left", destination=destination, error_type=type(error).__name__)
@@ -185,14 +188,13 @@ def _closing_links(detail: ExchangeDetail, edition: Edition) -> Links:
 def _first_receipt_of(appliance: Appliance, exchange_id: str | None) -> str:
     if exchange_id is None:
         return ""
-    receipts: tuple[ReceiptRecord, ...] = show_exchange(appliance.custody, exchange_id).receipts
+    receipts = receipts_of(appliance.custody, exchange_id)
     return next((one.receipt_id for one in receipts if one.slot == "R1"), "")
 
 
-def _say_closed(appliance: Appliance, detail: ExchangeDetail) -> None:
-    """The canonical line of an exchange, in journal and log."""
-    one = detail.exchange
-    states = [sent.state for sent in detail.deliveries]
+def _say_closed(appliance: Appliance, one: ExchangeRecord) -> None:
+    """The canonical line of an exchange, in journal and log; `one` as it was before."""
+    states = [sent.state for sent in deliveries_of(appliance.custody, one.exchange_id)]
     rejected = one.state is ExchangeState.REJECTED
     appliance.journal.append(
         Event(

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass, field
 
+from agent.custody.deliveries import deliveries_of
 from agent.custody.holds import decide, hold, list_holds, show_hold
-from agent.custody.listings import exchange, find_holds, show_exchange
+from agent.custody.listings import exchange, find_holds
 from agent.custody.records import Decision, ExchangeRecord, HoldReason, HoldRecord
 from agent.pipeline.appliance import Appliance
 from agent.pipeline.attest import attest_exchange
@@ -92,7 +93,7 @@ def cancel_exchange(appliance: Appliance, exchange_id: str, verdict: Verdict) ->
     one = exchange(appliance.custody, exchange_id)
     roles_of(appliance, verdict.by)
     if one.state is ExchangeState.DELIVERING:
-        for waiting in show_exchange(appliance.custody, exchange_id).deliveries:
+        for waiting in deliveries_of(appliance.custody, exchange_id):
             cancel_delivery(appliance, waiting)
         attest_exchange(appliance, exchange_id)
         return exchange(appliance.custody, exchange_id)

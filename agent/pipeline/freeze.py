@@ -13,8 +13,10 @@ from agent.custody.attempts import Cleaned, accept_frozen, check_token
 from agent.custody.listings import exchange
 from agent.custody.records import Attempt, ExchangeRecord, FrozenInstance, Location, Member
 from agent.pipeline.appliance import Appliance
+from agent.pipeline.reconcile_work import sealed_file
 from agent.pipeline.sources import member_source, wrap_frozen
 from agent.pipeline.study import spread
+from agent.pipeline.work import plain_file
 from exchange.crosswalk.rows import Entry
 from exchange.dicomio.digest import content_digests
 from exchange.dicomio.examine import examine
@@ -28,15 +30,15 @@ class Frozen:
     """A study ready to be frozen.
 
     Attributes:
-        rows: One per instance; `path` is filled in here, of those that have a source.
-        sources: By identity, the written file in the scratch folder.
+        rows: One per instance; `path` is filled in here, of those that were written to `folder`.
+        folder: The attempt's scratch folder, plain or sealed; None where nothing was written.
         keys: By identity, the data key of a file that is sealed: one that still carries an identity.
         counts: Totals for the receipts.
         entries: Originals and pseudonyms, for the crosswalk.
     """
 
     rows: tuple[FrozenInstance, ...] = ()
-    sources: Mapping[str, Path] = field(default_factory=dict)
+    folder: Path | None = None
     study_uid_sent: str = ""
     counts: Mapping[str, Any] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
@@ -114,7 +116,7 @@ def retain_study(appliance: Appliance, one: ExchangeRecord, chosen: Sequence[Mem
     """
     parts = spread(appliance, chosen, lambda chunk: [_retained(appliance, member) for member in chunk])
     rows = tuple(row for part in parts for row in part)
-    return Frozen(rows, {}, one.study_instance_uid)
+    return Frozen(rows, study_uid_sent=one.study_instance_uid)
 
 
 def _retained(appliance: Appliance, member: Member) -> FrozenInstance:
@@ -138,12 +140,12 @@ def _retained(appliance: Appliance, member: Member) -> FrozenInstance:
 
 
 def _freeze(appliance: Appliance, row: FrozenInstance, frozen: Frozen) -> FrozenInstance:
-    if row.identity not in frozen.sources:
+    if frozen.folder is None or row.path or row.location == Location.SPOOL:
         return row  # frozen by an earlier exchange, or stays in the spool
-    source = frozen.sources[row.identity]
     if row.identity in frozen.keys:
+        source = sealed_file(frozen.folder, row.identity)
         return _freeze_sealed(appliance, row, source, frozen.keys[row.identity])
-    return _freeze_plain(appliance, row, source)
+    return _freeze_plain(appliance, row, plain_file(frozen.folder, row.identity))
 
 
 def _freeze_plain(appliance: Appliance, row: FrozenInstance, source: Path) -> FrozenInstance:

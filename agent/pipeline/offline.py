@@ -15,8 +15,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Literal, cast
 
-from agent.pipeline.cleaning import box_rows
 from agent.pipeline.epochs import KeyEpochs
+from agent.pipeline.gathered import box_rows
 from agent.pipeline.report import (
     CleanReport,
     ReportedActions,

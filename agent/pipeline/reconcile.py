@@ -11,16 +11,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from agent.custody.records import Attempt, ExchangeRecord, FrozenInstance, HoldReason
+from agent.custody.records import Attempt, ExchangeRecord, FrozenInstance, HoldReason, Member
 from agent.pipeline.appliance import Appliance
 from agent.pipeline.earlier import Earlier
 from agent.pipeline.freeze import Frozen, scratch_folder
-from agent.pipeline.reconcile_work import RECONCILE, ReconcileResult, ReconcileTask, sealed_file
+from agent.pipeline.reconcile_work import RECONCILE, ReconcileResult, ReconcileTask
 from agent.pipeline.sources import member_source
 from agent.pipeline.study import Study, held_reasons, spread
 from agent.policy.routes import EffectiveRoute
 from exchange.domain.codes import ReasonCode
-from exchange.domain.source import Source
 from redact.reconcile.quarantine import LONGEST, Quarantine
 from redact.reconcile.stage import ReconciledInstance
 
@@ -78,20 +77,20 @@ def reconcile_study(
     issuers = _issuers(study)
     seconds = appliance.configuration.site.limits.stage_seconds
 
-    def work(files: Sequence[tuple[str, Source]]) -> ReconcileResult:
-        task = ReconcileTask(tuple(files), folder, quarantine, issuers)
+    def work(chunk: Sequence[Member]) -> ReconcileResult:
+        files = tuple((one.identity, member_source(appliance, one)) for one in chunk)
+        task = ReconcileTask(files, folder, quarantine, issuers)
         result: ReconcileResult = appliance.pool.submit(RECONCILE, task, seconds=seconds)
         return result
 
-    files: list[tuple[str, Source]] = [(one.identity, member_source(appliance, one)) for one in study.members]
-    results = spread(appliance, files, work)
+    results = spread(appliance, study.members, work)
     reasons = held_reasons((one for result in results for one in result.held), "reconcile")
     if reasons:
         return Frozen(), reasons
     done = [pair for result in results for pair in result.reconciled]
     return Frozen(
         rows=tuple(_row(identity, one) for identity, one in done),
-        sources={identity: sealed_file(folder, identity) for identity, _ in done},
+        folder=folder,
         keys={identity: key for result in results for identity, key in result.keys.items()},
         study_uid_sent=study.exchange.study_instance_uid,
         counts={"reconciliation": _facts(quarantine, match)},

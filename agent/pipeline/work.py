@@ -19,7 +19,7 @@ from exchange.dicomio.getters import text, uid
 from exchange.dicomio.header import Convertible, read_header, read_header_at
 from exchange.domain.codes import ReasonCode
 from exchange.domain.errors import HeldError, InputError
-from exchange.domain.identifiers import HarvestedIdentifiers
+from exchange.domain.identifiers import HarvestedIdentifiers, Identifier
 from exchange.domain.source import Source
 from redact.headers.profile import Profile
 from redact.identifiers.harvest import harvest
@@ -115,18 +115,25 @@ class SurveyedFile:
 
 
 @dataclass(frozen=True, slots=True)
-class IndexedFile:
-    """What the first phase learns of a file."""
+class IndexedPart:
+    """What the first phase learns of a part of a study; what its instances have in common is told once.
 
-    key: str
-    summary: InstanceSummary
+    Attributes:
+        summaries: In the order of the files.
+        identifiers: Harvested over all of them.
+        patients: Whose they are, in the sender's words.
+        unreadable: Those that cannot be read.
+    """
+
+    summaries: tuple[InstanceSummary, ...]
     identifiers: HarvestedIdentifiers = field(repr=False)
-    patient: ForeignPatient
+    patients: frozenset[ForeignPatient]
+    unreadable: tuple[HeldInstance, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class CleanTask:
-    """A part of a study to be cleaned; `files` are (key, source), written to `folder/<key>.dcm`."""
+    """A part of a study to be cleaned; `files` are (key, source), each written to its `plain_file`."""
 
     files: tuple[tuple[str, Source], ...]
     folder: Path
@@ -158,23 +165,27 @@ def warm(cleans_pixels: bool, context: WorkerContext) -> None:  # noqa: FBT001 -
         _ = models.cleaner, models.prover
 
 
-def index_files(
-    files: Sequence[tuple[str, Source]], context: WorkerContext
-) -> tuple[tuple[IndexedFile, ...], tuple[HeldInstance, ...]]:
+def index_files(files: Sequence[tuple[str, Source]], context: WorkerContext) -> IndexedPart:
     """First phase: read every header once, harvest identifiers, summarise for the quality checks.
 
     The keys are the instances' identities: different contents have different ones.
     """
-    indexed, unreadable, known = [], [], Convertible()
+    summaries, unreadable, known = [], [], Convertible()
+    identifiers: set[Identifier] = set()
+    patients: set[ForeignPatient] = set()
     for key, path in files:
         try:
             ds = read_header(path, known=known)
         except InputError as error:
             unreadable.append(HeldInstance(key, error.code, "", error.message, failed=True))
             continue
-        indexed.append(IndexedFile(key, summarise(ds, key), harvest(ds), patient_of(ds)))
+        summaries.append(summarise(ds, key))
+        identifiers |= harvest(ds).items
+        patients.add(patient_of(ds))
         context.progress(1)
-    return tuple(indexed), tuple(unreadable)
+    return IndexedPart(
+        tuple(summaries), HarvestedIdentifiers(frozenset(identifiers)), frozenset(patients), tuple(unreadable)
+    )
 
 
 def survey_files(
@@ -224,10 +235,15 @@ def clean_files(task: CleanTask, context: WorkerContext) -> CleanResult:
     cleaned, held = [], []
     for key, source in task.files:
         try:
-            cleaned.append((key, cleaner.run(source, task.folder / f"{key}.dcm")))
+            cleaned.append((key, cleaner.run(source, plain_file(task.folder, key))))
         except HeldError as error:
             held.append(HeldInstance(key, error.code, error.path, error.message))
         except InputError as error:
             held.append(HeldInstance(key, error.code, "", error.message, failed=True))
         context.progress(1)
     return CleanResult(tuple(cleaned), tuple(held), *facts)
+
+
+def plain_file(folder: Path, key: str) -> Path:
+    """Where a cleaned instance is written."""
+    return folder / f"{key}.dcm"

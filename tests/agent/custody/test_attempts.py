@@ -96,7 +96,8 @@ def test_before_the_first_receipt_a_new_attempt_may_bring_other_bytes(world: Wor
     second = world.begin(attempt.exchange_id)
     cleaned = world.cleaned(attempt.exchange_id)
     redone = replace(cleaned, instances=(replace(cleaned.instances[0], sha256=digest("redone")),))
-    rows = attempts.accept_frozen(world.database, attempt.exchange_id, second.token, redone)
+    attempts.accept_frozen(world.database, attempt.exchange_id, second.token, redone)
+    rows = attempts.frozen_of(world.database, attempt.exchange_id)
     assert [one.sha256 for one in rows] == [digest("redone")]
 
 

@@ -116,7 +116,8 @@ class World:
 
     def freeze(self, attempt: Attempt, *, proved: bool = True) -> tuple[FrozenInstance, ...]:
         cleaned = self.cleaned(attempt.exchange_id, proved=proved)
-        return attempts.accept_frozen(self.database, attempt.exchange_id, attempt.token, cleaned)
+        attempts.accept_frozen(self.database, attempt.exchange_id, attempt.token, cleaned)
+        return attempts.frozen_of(self.database, attempt.exchange_id)
 
     def receipt(self, exchange_id: str, stage: str, delivery_id: str = "") -> str:
         event = receipts.reserve_receipt(self.database, exchange_id, stage, self.now(), delivery_id)

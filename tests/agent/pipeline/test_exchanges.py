@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from agent.custody.arrivals import members
 from agent.custody.attempts import frozen_of
 from agent.custody.deliveries import retry_now
 from agent.custody.listings import show_exchange
@@ -134,8 +135,7 @@ def test_the_latest_content_wins_where_the_route_says_so(make_house: MakeHouse) 
     house.deliver()
     (row,) = frozen_of(house.appliance.custody, house.exchanges()[0].exchange_id)
     assert (
-        row.identity
-        == list(show_exchange(house.appliance.custody, house.exchanges()[0].exchange_id).members)[-1].identity
+        row.identity == list(members(house.appliance.custody, house.exchanges()[0].exchange_id))[-1].identity
     )
     assert len(house.delivered()) == 1
 

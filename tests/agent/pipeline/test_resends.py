@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from agent.custody.arrivals import members
 from agent.custody.attempts import frozen_of
 from agent.custody.listings import exchange, show_exchange
 from agent.custody.records import ExchangeRecord
@@ -164,7 +165,7 @@ def test_of_a_resend_with_something_new_only_the_new_is_processed_while_the_firs
     house.settle()
     more = arrived(house, 0, 1)
     assert (more.instance_count, more.evidence["joined"]["count"]) == (1, 1)
-    assert more.byte_count == show_exchange(house.appliance.custody, more.exchange_id).members[0].byte_count
+    assert more.byte_count == members(house.appliance.custody, more.exchange_id)[0].byte_count
     assert sorted(house.process()) == ["delivering", "delivering"]
     house.deliver()
     assert len(house.delivered()) == 2
