@@ -135,7 +135,7 @@ class InstanceCleaner:
             ModelError: A model failed.
         """
         original = _Original.read(source)
-        admit(original.header)
+        admit(original.header, self._plan.profile.options)
         try:
             cleaned = self._clean(original, target, ())
             proof = self._prove(original, cleaned)

@@ -42,11 +42,23 @@ class Account:
         """In the order in which the elements were met."""
         return tuple(self._treatments.values())
 
-    def element(self, place: Place, decision: Decision, result: Result) -> None:
-        """Take down one element."""
+    def element(self, place: Place, decision: Decision, result: Result, reason: str = "") -> None:
+        """Take down one element; where the reason is not given, it is the decision's."""
         name = place.name
-        reason = reason_of(place, decision, result)
+        reason = reason or reason_of(place, decision, result)
         self._treatments[name] = Treatment(name, place.tag, result, reason, decision.site)
+
+    def item(self, path: str, tag: int, reason: str) -> None:
+        """Take down that a content item went, with all that was said of its elements.
+
+        Args:
+            path: Of the item, ends with a point.
+            tag: Of its sequence.
+            reason: In words.
+        """
+        name = path.removesuffix(".")
+        self._treatments = {one: said for one, said in self._treatments.items() if not one.startswith(path)}
+        self._treatments[name] = Treatment(name, tag, Result.REMOVED, reason)
 
     def written(self, ds: Dataset, tags: Iterable[int], reason: str) -> None:
         """Take down what is about to be written into the data set itself, whatever stood there."""

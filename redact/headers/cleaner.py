@@ -5,10 +5,11 @@ does not list (`unlisted`), and last the private elements. Everything fails clos
 what its VR says is disposed of as if it were listed.
 
 Cleaning is not the identity on its own output: UIDs and dates are mapped again, as a cleaned file is an
-original of its own. What remains of text, and which elements remain, does not change any more.
+original of its own. What remains of text, and which elements remain, does not change any more, save for a
+content item that stayed only because one that went referred to it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from pydicom.dataset import Dataset
 
@@ -30,6 +31,7 @@ from redact.headers.site_actions import carry_out
 from redact.headers.tables import TypeNode
 from redact.headers.unlisted import clean_unlisted
 from redact.structured.admission import admit
+from redact.structured.content import CONTENT_SEQUENCES, ContentRule, ContentTree, take_out
 
 MAX_DEPTH = 64
 _SOP_CLASS_UID = 0x00080016
@@ -65,7 +67,7 @@ def clean_header(ds: Dataset, context: HeaderContext, account: Account | None = 
             an identifier stands where taking it out would break the object, or the nesting is too deep.
     """
     with quiet():  # pydicom's warnings quote the values that they complain about
-        admit(ds)
+        admit(ds, context.profile.options)
         return _clean(ds, context, account)
 
 
@@ -74,7 +76,7 @@ def _clean(ds: Dataset, context: HeaderContext, account: Account | None) -> Head
     bits = record.embedded_overlay_bits(ds)
     rules = rule_book_for(context.profile, ds)
     run = Run(context, rules, PatientElements(ds, context.pseudonymiser), account)
-    walker = _Walker(run)
+    walker = _Walker(run, ContentTree(ds, run))
     walker.walk(ds, tables.type_root(sop_class), "", ())
     if account is not None:
         account.written(ds, record.WRITTEN, "PS3.15 E.1.1: what was done")
@@ -104,8 +106,9 @@ def _findings(run: Run, bits: tuple[int, ...]) -> tuple[Finding, ...]:
 class _Walker:
     """Goes through a data set and its items once."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, content: ContentTree) -> None:
         self._run = run
+        self._content = content
         self._counts = dict.fromkeys(Result, 0)
 
     def counts(self) -> ActionCounts:
@@ -116,12 +119,27 @@ class _Walker:
         }
         return ActionCounts(**{**names, "kept": kept})
 
-    def walk(self, ds: Dataset, node: TypeNode, path: str, trail: Trail) -> None:
-        """Clean one level and the items below it."""
+    def walk(self, ds: Dataset, node: TypeNode, path: str, trail: Trail, *, last: bool = False) -> str:
+        """Clean one level and the items below it.
+
+        Args:
+            ds: Data set or item.
+            node: Where it stands in the IOD.
+            path: Its path, ends with a point; "" of the data set itself.
+            trail: Tags of the sequences that it stands in, from the root.
+            last: Whether it is a content item after which none in its sequence stays.
+
+        Returns:
+            Why its sequence must lose this item, "" where it stays.
+        """
         if len(trail) > MAX_DEPTH:
             raise HeldError(
                 ReasonCode.LIMIT_EXCEEDED, "cannot clean the header: sequences are nested too deeply", path
             )
+        item = self._content.item(ds, path, last=last)
+        if item is not None and item.leaves:
+            self._counts[Result.REMOVED] += 1
+            return item.leaves
         pseudonym = self._run.patient.names(ds) if trail else self._run.patient.pseudonym
         private: list[int] = []
         patient: list[tuple[Place, Decision]] = []
@@ -136,7 +154,8 @@ class _Walker:
             if tag in {PATIENT_NAME, PATIENT_ID} and decision.handling is Handling.DISPOSE:
                 patient.append((place, decision))
             else:
-                self._element(place, decision, trail)
+                rule = item.rule(tag, decision.site, self._run) if item is not None else None
+                self._element(place, decision, rule, trail)
         if private and self._run.account is None and not self._run.rules.keeps_private:
             for tag in private:
                 del ds[tag]
@@ -147,22 +166,50 @@ class _Walker:
         for place, decision in patient:
             self._run.patient.replace(ds, place.tag, pseudonym)
             self._note(place, decision, Result.REPLACED)
+        return item.leaves if item is not None else ""
 
-    def _element(self, place: Place, decision: Decision, trail: Trail) -> None:
-        if decision.site is not None:
+    def _element(self, place: Place, decision: Decision, rule: ContentRule | None, trail: Trail) -> None:
+        if rule is not None:
+            result = rule.handler(self._run, place)
+        elif decision.site is not None:
             result = carry_out(self._run, place, decision.site)
         else:
             result = _HANDLERS[decision.handling](self._run, place)
-        self._note(place, decision, result)
+        self._note(place, decision, result, rule)
         if result is Result.DESCEND:
-            inner = place.node.child(place.tag)
-            for number, item in enumerate(place.ds[place.tag].value or ()):
-                self.walk(item, inner, f"{place.name}[{number}].", (*trail, place.tag))
+            self._items(place, (*trail, place.tag))
 
-    def _note(self, place: Place, decision: Decision, result: Result) -> None:
-        """Remember what was done."""
+    def _items(self, place: Place, trail: Trail) -> None:
+        items = place.ds[place.tag].value or ()
+        inner = place.node.child(place.tag)
+        if place.tag in CONTENT_SEQUENCES:
+            self._content_items(place, items, inner, trail)
+            return
+        for number, item in enumerate(items):
+            self.walk(item, inner, f"{place.name}[{number}].", trail)
+
+    def _content_items(self, place: Place, items: Sequence[Dataset], inner: TypeNode, trail: Trail) -> None:
+        """From the last to the first: an item may go where none after it stays."""
+        gone = 0
+        for number in reversed(range(len(items))):
+            path = f"{place.name}[{number}]."
+            why = self.walk(items[number], inner, path, trail, last=number == len(items) - 1 - gone)
+            if why:
+                gone += 1
+                if self._run.account is not None:
+                    self._run.account.item(path, place.tag, why)
+        take_out(place.ds, place.tag, gone)
+
+    def _note(
+        self, place: Place, decision: Decision, result: Result, rule: ContentRule | None = None
+    ) -> None:
+        """Remember what was done; a content item's rule says itself which options it carried out."""
         self._counts[result] += 1
-        if decision.option and (result is not Result.REMOVED or decision.handling is Handling.DROP):
+        if (
+            rule is None
+            and decision.option
+            and (result is not Result.REMOVED or decision.handling is Handling.DROP)
+        ):
             self._run.done.add(decision.option)
         if self._run.account is not None:
-            self._run.account.element(place, decision, result)
+            self._run.account.element(place, decision, result, rule.reason if rule else "")

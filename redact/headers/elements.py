@@ -12,6 +12,7 @@ from pydicom.datadict import dictionary_has_tag, dictionary_VM, dictionary_VR
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
+from pydicom.sequence import Sequence as Items
 from pydicom.tag import Tag
 
 # PS3.5 6.2: these VRs hold characters of the default repertoire only.
@@ -21,6 +22,7 @@ _SINGLE_VALUED = frozenset({"LT", "ST", "UT", "UR"})
 _UNIT_BYTES = {"US": 2, "SS": 2, "UL": 4, "SL": 4, "FL": 4, "FD": 8, "UV": 8, "SV": 8, "AT": 4}
 _ARRAY_BYTES = {"OF": 4, "OL": 4, "OD": 8, "OV": 8}
 _FORMATS = {"US": "H", "SS": "h", "UL": "L", "SL": "l", "FL": "f", "FD": "d", "UV": "Q", "SV": "q", "AT": "L"}
+_CODES = (0x00080100, 0x00080104, 0x00080119, 0x00080120)
 _SUSPICIOUS_LENGTH = 8  # bytes; so many printable ones in a row are no numbers
 _PRINTABLE = re.compile(rb"[\x20-\x7e]+\0?")
 _DUMMIES = {
@@ -112,6 +114,19 @@ def put_dummy(ds: Dataset, tag: int, vr: str) -> None:
     else:
         unit = {"OD": 8, "OV": 8, "OF": 4, "OL": 4}.get(vr, 2)
         ds[Tag(tag)] = DataElement(Tag(tag), vr, bytes(unit))
+
+
+def is_code_sequence(ds: Dataset, tag: int) -> bool:
+    """Whether the items of a sequence are codes (PS3.3 8.8)."""
+    value = ds[Tag(tag)].value
+    return isinstance(value, Items) and any(code in item for item in value for code in _CODES)
+
+
+def put_dummy_code(ds: Dataset, tag: int) -> None:
+    """Make a code sequence say «unknown» (PS3.16 CID 271 and others: 261665006, SCT)."""
+    item = Dataset()
+    item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = "261665006", "SCT", "Unknown"
+    ds[Tag(tag)] = DataElement(Tag(tag), "SQ", Items([item]))
 
 
 def is_text(data: bytes) -> bool:

@@ -60,7 +60,7 @@ def move_dates(place: Place, of_date: Callable[[str], str], of_datetime: Callabl
         put_ascii(place.ds, place.tag, place.vr, moved)
         return Result.SHIFTED
     # No date at all, or before 1900: a required value gets a dummy, any other is emptied.
-    return place.dummy() if place.type == "1" else place.empty()
+    return place.dummy() if place.type == "1" or place.base == "D" else place.empty()
 
 
 def clean_content(run: Run, place: Place) -> Result:

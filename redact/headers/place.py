@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pydicom.dataset import Dataset
 
-from redact.headers.elements import put_dummy, put_empty
+from redact.headers.elements import is_code_sequence, put_dummy, put_dummy_code, put_empty
 from redact.headers.outcome import HeaderContext
 from redact.headers.patient import PatientElements
 from redact.headers.profile import Option
@@ -81,9 +81,12 @@ class Place:
         return Result.EMPTIED
 
     def dummy(self) -> Result:
-        """Put a value that says nothing; sequences get their items cleaned instead."""
+        """Put a value that says nothing; sequences other than codes get their items cleaned instead."""
         if self.vr == "SQ":
-            return Result.DESCEND
+            if not is_code_sequence(self.ds, self.tag):
+                return Result.DESCEND
+            put_dummy_code(self.ds, self.tag)
+            return Result.REPLACED
         put_dummy(self.ds, self.tag, self.vr)
         return Result.REPLACED
 

@@ -20,6 +20,7 @@ _COLUMN: Final[dict[Option, int]] = {
     Option.CLEAN_STRUCTURED_CONTENT: 8,
     Option.CLEAN_GRAPHICS: 9,
 }
+_CONTENT_SEQUENCE: Final = 0x0040A730
 
 
 def edition() -> str:
@@ -64,10 +65,11 @@ class TypeNode:
     an answer stricter, so that what is kept stays valid.
     """
 
-    __slots__ = ("_children", "_nodes")
+    __slots__ = ("_children", "_in_content", "_nodes")
 
-    def __init__(self, nodes: tuple[int, ...]) -> None:
+    def __init__(self, nodes: tuple[int, ...], *, in_content: bool = False) -> None:
         self._nodes = nodes
+        self._in_content = in_content
         self._children: dict[int, TypeNode] = {}
 
     @property
@@ -84,9 +86,12 @@ class TypeNode:
         """The place inside the items of a sequence."""
         known = self._children.get(tag)
         if known is None:
-            inner = (_node(node).get(tag, ("", None))[1] for node in self._nodes)
+            inner = {_node(node).get(tag, ("", None))[1] for node in self._nodes}
+            nodes = tuple(sorted(node for node in inner if node is not None))
+            # Content items nest without end (PS3.3 C.17.3.2.4); the table unrolls their macro once.
+            again = not nodes and tag == _CONTENT_SEQUENCE and self._in_content
             known = self._children[tag] = TypeNode(
-                tuple(sorted({node for node in inner if node is not None}))
+                self._nodes if again else nodes, in_content=tag == _CONTENT_SEQUENCE
             )
         return known
 

@@ -20,6 +20,7 @@ from redact.headers.place import Place, Result, Run
 from redact.headers.profile import Option
 from redact.headers.rules import DATE_VRS
 from redact.headers.text import clean_descriptor, clean_meaning, clean_technical
+from redact.identifiers.schemes import is_public
 from redact.identifiers.uids import is_definition
 from redact.identifiers.vocabulary import is_known_word
 
@@ -27,47 +28,6 @@ _SPECIFIC_CHARACTER_SET = 0x00080005
 _CODE_MEANING = 0x00080104
 _CODING_SCHEME = 0x00080102
 _CODE_VALUES = frozenset({0x00080100, 0x00080102, 0x00080103, 0x00080119, 0x00080120})
-# Coding schemes of PS3.16 Table 8-1 that images and plans really use; any other may be a site's own.
-_PUBLIC_SCHEMES = frozenset(
-    {
-        "DCM",
-        "SCT",
-        "SRT",
-        "SNM3",
-        "SNM",
-        "UCUM",
-        "LN",
-        "FMA",
-        "RADLEX",
-        "NCIt",
-        "MDC",
-        "BI",
-        "BARI",
-        "IBSI",
-        "NEU",
-        "UMLS",
-        "MSH",
-        "RXNORM",
-        "I10",
-        "I10P",
-        "I9C",
-        "I9",
-        "C4",
-        "C5",
-        "CD2",
-        "HL7",
-        "NDC",
-        "PUBCHEM_CID",
-        "ITIS_TSN",
-        "ISO3166_1",
-        "ISO639_1",
-        "ISO639_2",
-        "RFC3066",
-        "RFC5646",
-        "ACR",
-        "IUPAC",
-    }
-)
 _CHARACTER_SETS = re.compile(r"(?:ISO[_ -](?:IR|2022[_ -]IR)[_ -]\d{1,3}|GB18030|GBK)?", re.ASCII)
 _DECIMAL = re.compile(r" *[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})? *", re.ASCII)
 _NUMBERS = frozenset({"US", "SS", "UL", "SL", "FL", "FD", "AT", "OD", "OF", "OL", "OV", "SV", "UV"})
@@ -197,14 +157,12 @@ def _text(run: Run, place: Place) -> Result:
         return _code_value(run, place)
     if place.tag == _CODE_MEANING:
         schemes = strings(place.ds, _CODING_SCHEME, "SH") if _CODING_SCHEME in place.ds else []
-        return clean_text(run, place, clean_meaning if _is_public(schemes) else clean_descriptor)
+        return clean_text(
+            run, place, clean_meaning if schemes and is_public(schemes[0]) else clean_descriptor
+        )
     if place.tag in _TECHNICAL:
         return clean_text(run, place, clean_technical)
     return clean_text(run, place, clean_descriptor)
-
-
-def _is_public(schemes: list[str]) -> bool:
-    return bool(schemes) and schemes[0].strip() in _PUBLIC_SCHEMES
 
 
 def _code_value(run: Run, place: Place) -> Result:

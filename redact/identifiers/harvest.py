@@ -17,6 +17,8 @@ from exchange.dicomio.quiet import quiet
 from exchange.domain.identifiers import HarvestedIdentifiers, Identifier, IdentifierKind
 from redact.identifiers.pseudonymiser import is_placeholder
 from redact.identifiers.uids import is_definition
+from redact.structured.concepts import kind_of
+from redact.structured.items import CODE_VALUES, CONCEPT_NAME, NUMERIC_VALUE, VALUE_TYPES, concept_of
 
 MAX_DEPTH = 64
 _PATIENT_NAMES = (
@@ -32,7 +34,7 @@ _KEYWORDS: dict[IdentifierKind, tuple[str, ...]] = {
     IdentifierKind.INSTITUTION: (
         "InstitutionName", "InstitutionalDepartmentName", "InstitutionCodeSequence", "RequestingService",
         "ClinicalTrialSiteName", "ClinicalTrialCoordinatingCenterName", "ClinicalTrialSponsorName",
-        "PatientInstitutionResidence",
+        "PatientInstitutionResidence", "VerifyingOrganization",
     ),
     IdentifierKind.ADDRESS: (
         "InstitutionAddress", "PatientAddress", "ReferringPhysicianAddress", "PersonAddress",
@@ -57,6 +59,7 @@ _KEYWORDS: dict[IdentifierKind, tuple[str, ...]] = {
         "PerformedLocation", "PatientBirthPlace",
     ),
 }  # fmt: skip
+_CODE_MEANING = 0x00080104
 _NOT_VALUES = frozenset(
     {"ImagingServiceRequestComments", "InsurancePlanIdentification", "PatientReligiousPreference"}
 )
@@ -66,6 +69,10 @@ _KIND_OF: dict[int, IdentifierKind] = {
     for keyword in keywords
     if keyword not in _NOT_VALUES and (tag := tag_for_keyword(keyword)) is not None
 }
+# Codes of which each stands for one person, whatever the scheme.
+_PERSON_CODES = frozenset({"PersonIdentificationCodeSequence", "VerifyingObserverIdentificationCodeSequence"})
+_PERSON_CODE_TAGS = frozenset(tag_for_keyword(keyword) for keyword in _PERSON_CODES)
+_NAMES = frozenset({IdentifierKind.PATIENT_NAME, IdentifierKind.PERSON})
 _TEXT_VRS = frozenset({"AE", "CS", "LO", "LT", "SH", "ST", "UC", "UR", "UT"})
 _DATE = re.compile(r"(\d{4})[.]?(\d{2})[.]?(\d{2})", re.ASCII)
 _SPACE = re.compile(r"\s+")
@@ -76,7 +83,8 @@ def harvest(ds: Dataset) -> HarvestedIdentifiers:
 
     Names in each component group (PS3.5 6.2.1.1: alphabetic, ideographic, phonetic), as a whole group and by
     component; patient ids; people; institutions, addresses, telephone numbers; accession and other numbers;
-    all dates as `YYYYMMDD`; all UIDs that name no definition.
+    all dates as `YYYYMMDD`; all UIDs that name no definition. Of content items (SR, acquisition context) the
+    text and numbers under concepts that identify, too, and the codes that stand for a person.
     """
     with quiet():
         return HarvestedIdentifiers(frozenset(_walk(ds, 0)))
@@ -85,6 +93,8 @@ def harvest(ds: Dataset) -> HarvestedIdentifiers:
 def _walk(ds: Dataset, depth: int) -> Iterator[Identifier]:
     if depth > MAX_DEPTH:
         return
+    if CONCEPT_NAME in ds:
+        yield from _of_content_item(ds)
     for tag in ds.keys():  # noqa: SIM118 - iterating a Dataset itself would decode every element
         if tag.is_private:
             continue
@@ -92,8 +102,44 @@ def _walk(ds: Dataset, depth: int) -> Iterator[Identifier]:
         if vr == "SQ":
             for item in ds[tag].value or ():
                 yield from _walk(item, depth + 1)
+                if int(tag) in _PERSON_CODE_TAGS:
+                    yield from _of_person_code(item, keyword_for_tag(tag))
         elif vr in {"PN", "DA", "DT", "UI"} or int(tag) in _KIND_OF:
             yield from _of_element(ds, int(tag), vr)
+
+
+def _of_content_item(item: Dataset) -> Iterator[Identifier]:
+    concept = concept_of(item)
+    kind = kind_of(concept) if concept is not None else None
+    if concept is None or kind is None:
+        return
+    source = f"({concept.value}, {concept.scheme})"
+    for tag, value_type in VALUE_TYPES.items():
+        if tag in item and (value_type in {"TEXT", "PNAME"} or tag == NUMERIC_VALUE):
+            yield from _of_identifying(item, tag, kind, source)
+        elif tag in item and _vr(item, tag) == "SQ":
+            for inner in item[tag].value or ():
+                if NUMERIC_VALUE in inner:
+                    yield from _of_identifying(inner, NUMERIC_VALUE, kind, source)
+
+
+def _of_identifying(ds: Dataset, tag: int, kind: IdentifierKind, source: str) -> Iterator[Identifier]:
+    value = ds[tag].value
+    text = value.decode("latin-1") if isinstance(value, bytes) else str(value or "")
+    if is_placeholder(text):
+        return
+    if kind in _NAMES:
+        yield from _of_name(text, kind, source)
+    else:
+        yield from _of_text(text, kind, source)
+
+
+def _of_person_code(code: Dataset, source: str) -> Iterator[Identifier]:
+    for tag in CODE_VALUES:
+        if tag in code:
+            yield from _of_text(str(code[tag].value or ""), IdentifierKind.NUMBER, source)
+    if _CODE_MEANING in code and code[_CODE_MEANING].value:
+        yield from _of_name(str(code[_CODE_MEANING].value), IdentifierKind.PERSON, source)
 
 
 def _vr(ds: Dataset, tag: int) -> str:

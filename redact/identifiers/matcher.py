@@ -93,9 +93,10 @@ class Matcher:
 
 def _plain_numbers(identifiers: HarvestedIdentifiers) -> Iterator[str]:
     for item in identifiers.of(IdentifierKind.PATIENT_ID, IdentifierKind.NUMBER, IdentifierKind.PHONE):
-        digits = re.sub(r"[\W_]", "", item.value).lstrip("0")
-        if digits.isdigit() and len(digits) >= _NUMBER_LENGTH:
-            yield digits
+        # The number in MRN-4471180 names the patient without its letters, too.
+        for digits in re.findall(r"\d+", re.sub(r"[\W_]", "", item.value)):
+            if len(digits.lstrip("0")) >= _NUMBER_LENGTH:
+                yield digits.lstrip("0")
 
 
 def _compile(made: frozenset[Spelling]) -> re.Pattern[str] | None:

@@ -172,7 +172,8 @@ def _name(value: str, *, everyday_words: bool) -> Iterator[Spelling]:
         ]
         for token in names:
             # A physician called «Head» must not cost every study its body part; the patient's own name does.
-            if len(token) >= 2 and (everyday_words or not is_known_word(token)):
+            # A login such as «user2» is no word.
+            if len(token) >= 2 and (everyday_words or not token.isalpha() or not is_known_word(token)):
                 yield Spelling(_bounded(token), token, fuzzy=token.isascii())
             elif not token.isascii():
                 yield Spelling(re.escape(token))

@@ -1,10 +1,11 @@
 """Which objects the cleaner may take at all: what it cannot clean completely is held for a person.
 
-Held today: structured reports and key object notes (their content trees are cleaned by a later stage),
-encapsulated documents and models, voice recordings, and graphics that are drawn free-hand or as bitmaps,
-which may be handwriting. Everything else is cleaned completely by the header and pixel rooms: structure sets,
-plans, segmentations and annotations by their labels, presentation states by their text objects, waveforms by
-their annotations, icons by being removed.
+Held today: encapsulated documents and models, voice recordings, and graphics that are drawn free-hand or as
+bitmaps, which may be handwriting; and content trees where the profile does not clean them (113104): without
+its content a structured report or key object note says nothing. Everything else is cleaned completely by the
+header, content and pixel rooms: structured reports by their content items, structure sets, plans,
+segmentations and annotations by their labels, presentation states by their text objects, waveforms by their
+annotations, icons by being removed.
 """
 
 from collections.abc import Iterator
@@ -13,6 +14,8 @@ from pydicom.dataset import Dataset
 
 from exchange.domain.codes import ReasonCode
 from exchange.domain.errors import HeldError
+from redact.headers.profile import Option
+from redact.structured.items import CONTENT_SEQUENCE
 
 _SR_ROOT = "1.2.840.10008.5.1.4.1.1.88."
 _ENCAPSULATED_ROOT = "1.2.840.10008.5.1.4.1.1.104."
@@ -21,27 +24,32 @@ _STANDALONE_ROOTS = (
     "1.2.840.10008.5.1.4.1.1.9",
 )  # retired overlay, curve objects
 _AUDIO = frozenset({"1.2.840.10008.5.1.4.1.1.9.4.1", "1.2.840.10008.5.1.4.1.1.9.4.2"})
-_CONTENT_SEQUENCE = 0x0040A730
 _ENCAPSULATED_DOCUMENT = 0x00420011
 _HPGL_DOCUMENT = 0x00686300
 _FREEHAND = frozenset({"POLYLINE", "INTERPOLATED"})
 _STRAIGHT_LINE_NUMBERS = 4  # two points of two coordinates
 
 
-def admit(ds: Dataset) -> None:
+def admit(ds: Dataset, options: frozenset[Option]) -> None:
     """Let an object pass that can be cleaned completely.
+
+    Args:
+        ds: The object.
+        options: Of the profile.
 
     Raises:
         HeldError: It cannot: `structured-content`, `encapsulated-document` or `complex-graphics`.
     """
     sop_class = str(ds.get("SOPClassUID", "") or "")
     _refuse_documents(ds, sop_class)
-    if sop_class.startswith(_SR_ROOT) or _CONTENT_SEQUENCE in ds:
+    cleans = Option.CLEAN_STRUCTURED_CONTENT in options
+    if not cleans and (sop_class.startswith(_SR_ROOT) or CONTENT_SEQUENCE in ds):
+        # Table E.1-1 disposes of ContentSequence: an empty report is no object that could leave.
         raise HeldError(
             ReasonCode.STRUCTURED_CONTENT,
-            "cannot clean a structured report or key object note: its content tree is free text and names",
+            "cannot clean a structured report or key object note: the profile disposes of its content tree",
             "(0040,A730)",
-            "send it on a route that may carry it, or reject it",
+            "choose a profile with 113104 (Clean Structured Content), or reject it",
         )
     if sop_class in _AUDIO:
         raise HeldError(

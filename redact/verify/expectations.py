@@ -14,6 +14,7 @@ from redact.headers.profile import Option
 from redact.headers.selectors import PrivateSelector
 from redact.headers.site_rules import RuleAction, SiteRule
 from redact.identifiers.pseudonymiser import Pseudonymiser
+from redact.structured.concepts import Concept, Row, row_of
 
 Kinds = frozenset[IdentifierKind]
 
@@ -31,6 +32,13 @@ _KEPT_BY_OPTION: Mapping[Option, tuple[str, Kinds]] = {
     Option.RETAIN_DEVICE_IDENTITY: ("rtnDevIdOpt", _DEVICE),
     Option.RETAIN_FULL_DATES: ("rtnLongFullDatesOpt", _DATE),
     Option.RETAIN_UIDS: ("rtnUIDsOpt", frozenset({IdentifierKind.UID})),
+}
+# The same for content items: letters of the rows of PS3.15 Table E.3.4-1.
+_KEPT_IN_ITEMS: Mapping[str, tuple[Option, Kinds]] = {
+    "U": (Option.RETAIN_UIDS, frozenset({IdentifierKind.UID})),
+    "D": (Option.RETAIN_DEVICE_IDENTITY, _DEVICE),
+    "I": (Option.RETAIN_INSTITUTION_IDENTITY, _INSTITUTION),
+    "P": (Option.RETAIN_PATIENT_CHARACTERISTICS, frozenset()),
 }
 
 
@@ -76,6 +84,23 @@ class Expectations:
         if kinds == _DATE and self.years(tag):
             return True  # 1 January may be a day of the original, too; `check_dates` looks at each
         return kinds <= self.may_remain.get(tag, frozenset())
+
+    def kept_by_row(self, row: Row) -> bool:
+        """Whether an option keeps the values of this row's content items."""
+        return any(
+            letter in row.options and option in self.options for letter, (option, _) in _KEPT_IN_ITEMS.items()
+        )
+
+    def allows_in_item(self, concept: Concept, value_type: str, kinds: Kinds) -> bool:
+        """Whether identifiers of all these kinds may stand in a content item's value."""
+        row = row_of(concept, value_type)
+        if row is None:
+            return False
+        kept: set[IdentifierKind] = set()
+        for letter, (option, telling) in _KEPT_IN_ITEMS.items():
+            if letter in row.options and option in self.options:
+                kept |= telling
+        return kinds <= kept
 
     @property
     def shifts_dates(self) -> bool:

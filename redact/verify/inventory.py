@@ -18,6 +18,7 @@ from exchange.domain.identifiers import Identifier, IdentifierKind
 from exchange.domain.source import Source
 from redact.identifiers.pseudonymiser import is_placeholder
 from redact.verify import forms
+from redact.verify.content import ContentNotes
 from redact.verify.decode import DATE_VRS, declared_text
 from redact.verify.walk import Buffer, Element, Syntax, Walk, tag_text
 
@@ -29,6 +30,7 @@ _OWN_KINDS: dict[int, IdentifierKind] = {
     0x00380010: IdentifierKind.NUMBER,
     0x00102154: IdentifierKind.PHONE,
     0x00080080: IdentifierKind.INSTITUTION,
+    0x0040A027: IdentifierKind.INSTITUTION,
     0x00101040: IdentifierKind.ADDRESS,
 }
 _TOP_LEVEL = frozenset(
@@ -57,6 +59,7 @@ class Inventory:
         identifiers: Names, ids and numbers, read apart from the cleaner's harvest.
         character_sets: Every Specific Character Set value that occurs.
         private: The private elements that are no creators.
+        content: The content items.
     """
 
     present: dict[str, bool] = field(default_factory=dict, repr=False)
@@ -65,6 +68,7 @@ class Inventory:
     identifiers: set[Identifier] = field(default_factory=set, repr=False)
     character_sets: set[str] = field(default_factory=set, repr=False)
     private: list[PrivateElement] = field(default_factory=list, repr=False)
+    content: ContentNotes = field(default_factory=ContentNotes, repr=False)
     _creators: dict[str, str] = field(default_factory=dict, repr=False)  # by path
     items: set[str] = field(default_factory=set, repr=False)  # e.g. `(0040,A730)[2]`, of items with content
 
@@ -78,6 +82,7 @@ class Inventory:
         if element.is_private:
             self._private(buffer, element)
             return
+        self.content.note(buffer, element)
         if holds and not element.is_pixels and self._telling(element):
             raw = bytes(buffer[element.start : element.end])
             text = declared_text(raw, element.charset).strip(" \0")
@@ -119,7 +124,8 @@ class Inventory:
 
     def unknown_to(self, known: frozenset[str]) -> frozenset[Identifier]:
         """The identifiers whose squeezed form the harvest has not."""
-        return frozenset(item for item in self.identifiers if forms.squeezed(item.value) not in known)
+        named = self.identifiers.union(self.content.identifiers())
+        return frozenset(item for item in named if forms.squeezed(item.value) not in known)
 
 
 @contextmanager
@@ -182,7 +188,7 @@ def dataset_walk(layout: FileLayout, buffer: Buffer) -> Walk:
 
 def read_inventory(path: Source, layout: FileLayout) -> Inventory:
     """The inventory of an original; what the strict walk cannot follow is read through pydicom instead."""
-    inventory = Inventory()
+    inventory = Inventory(content=ContentNotes(layout.little_endian))
     try:
         with opened_header(layout) as buffer:
             for element in dataset_walk(layout, buffer):

@@ -16,6 +16,7 @@ from redact.verify.inventory import Inventory
 SOP_CLASS_UID = 0x00080016
 _INDEX = re.compile(r"\[\d+\]")
 _TAG = re.compile(r"\(([0-9A-F]{4}),([0-9A-F]{4})\)")
+_NESTED_CONTENT = re.compile(r"(?:\(0040,A730\)\.)+")
 _STRICTNESS = ("1", "1C", "2", "2C", "3")
 
 
@@ -49,7 +50,8 @@ class AttributeTypes:
 
     def of(self, path: str) -> str:
         """`1`, `1C`, `2`, `2C`, `3`, or "" where the standard names the attribute not in this place."""
-        general = _INDEX.sub("", path)
+        # Content items nest without end (PS3.3 C.17.3.2.4); the table unrolls their macro once.
+        general = _NESTED_CONTENT.sub("(0040,A730).", _INDEX.sub("", path))
         kind = self._known.get(general)
         if kind is None:
             kind = self._known[general] = self._find(["".join(pair) for pair in _TAG.findall(general)])

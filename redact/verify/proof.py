@@ -5,8 +5,9 @@ Steps, in this order (numbers repeated beside the code):
 (1) the file is a well-formed Part 10 file with an empty preamble and a file meta of our own making;
 (2) scan 1 and scan 2: no identifier stands where the profile does not let it remain;
 (3) no private element but those that the profile keeps; PatientIdentityRemoved is YES;
-(4) every date is the shifted original, every identifying UID the mapped one;
-(5) the IOD is no worse than before;
+(4) every date is the shifted original, every identifying UID the mapped one; content items (SR) hold nothing
+    under an identifying name, and their references are intact;
+(5) the IOD is no worse than before, through the whole content tree;
 (6) a second reader finds no identity in the pixels;
 (7) the digest of what was examined is that of the file after the examination.
 
@@ -33,11 +34,13 @@ from redact.headers.profile import Option
 from redact.pixels.boxes import TextBox
 from redact.verify import forms
 from redact.verify.canary import Canary, check_block, check_stream
+from redact.verify.content import ContentNotes
 from redact.verify.dates import check_dates, shifted_day
 from redact.verify.envelope import envelope_elements
 from redact.verify.expectations import Expectations
 from redact.verify.inventory import Inventory, dataset_walk, opened, read_inventory
 from redact.verify.iod import check_iod
+from redact.verify.relations import check_content
 from redact.verify.scan import Leak, Scanner
 from redact.verify.tokens import Tokens, compile_tokens
 from redact.verify.walk import Element
@@ -121,8 +124,9 @@ class Prover:
         scanner = Scanner(tokens, self.expectations)
         after = _scan(scanner, layout)  # (1) (2)
         self._check_marks(after)  # (3)
-        check_dates(before, after, self.expectations, shift_days)  # (4)
-        self._check_uids(before, after)
+        self._check_uids(before, after)  # (4)
+        check_content(before.content, after.content, self.expectations)
+        check_dates(before, after, self.expectations, shift_days)
         iod = check_iod(before, after)  # (5)
         text_detection = self._check_pixels(original, cleaned, layout)  # (6)
         if dataset_sha256(cleaned) != digest:  # (7)
@@ -221,7 +225,8 @@ def _examine_cleaned(cleaned: Path) -> tuple[str, FileLayout]:
 
 def _scan(scanner: Scanner, layout: FileLayout) -> Inventory:
     """Both scans over every byte of the file, and over the inflated data set; the first leak is the hold."""
-    after = Inventory()
+    after = Inventory(content=ContentNotes(layout.little_endian))
+    scanner.content = after.content
     with open_binary(layout.source) as file, mmap(file.fileno(), 0, access=ACCESS_READ) as whole:
         envelope = envelope_elements(whole, layout)
         with opened(layout) as buffer:

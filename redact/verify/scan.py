@@ -12,6 +12,7 @@ from exchange.domain.errors import HeldError
 from exchange.domain.identifiers import IdentifierKind
 from redact.verify import forms
 from redact.verify.bytescan import Hit
+from redact.verify.content import VALUE_TYPE_OF, ContentNotes
 from redact.verify.decode import DATE_VRS, NUMERIC_VRS, TEXT_VRS, looks_like_text, texts_of
 from redact.verify.expectations import Expectations
 from redact.verify.tokens import Kinds, Tokens
@@ -40,10 +41,15 @@ class Leak:
 
 @dataclass(slots=True)
 class Scanner:
-    """The scans of one cleaned instance; counts what it read."""
+    """The scans of one cleaned instance; counts what it read.
+
+    Attributes:
+        content: The content items read so far, whose concept names may let an identifier remain.
+    """
 
     tokens: Tokens
     expectations: Expectations
+    content: ContentNotes | None = None
     elements: int = 0
     scanned_bytes: int = 0
 
@@ -97,7 +103,7 @@ class Scanner:
     def _counts(self, buffer: Buffer, element: Element, hit: Hit) -> bool:
         """Whether a raw hit inside this element's value shows a leak; the rules stand in `tokens`."""
         kinds = self.tokens.pattern_kinds[hit.pattern]
-        if self.expectations.allows(element.tag, kinds):
+        if self._allows(element, kinds):
             return False
         if element.is_pixels:
             if hit.pattern in self.tokens.wide:
@@ -125,8 +131,18 @@ class Scanner:
         if binary and not looks_like_text(value):
             return
         for kinds in self._kinds(element, value.strip(b" \0")):
-            if not self.expectations.allows(element.tag, kinds):
+            if not self._allows(element, kinds):
                 yield Leak(element.path, kinds, "decoded")
+
+    def _allows(self, element: Element, kinds: Kinds) -> bool:
+        """Whether the profile lets identifiers of these kinds stand here, by tag or by concept name."""
+        if self.expectations.allows(element.tag, kinds):
+            return True
+        value_type = VALUE_TYPE_OF.get(element.tag)
+        if self.content is None or value_type is None:
+            return False
+        concept = self.content.concept_at(element.path)
+        return concept is not None and self.expectations.allows_in_item(concept, value_type, kinds)
 
     def _kinds(self, element: Element, value: bytes) -> list[Kinds]:
         if element.vr == "UI":

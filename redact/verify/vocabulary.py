@@ -63,7 +63,7 @@ university van von ward west western women womens
 _MAKERS = """
 acuson agfa aloka amicas barco bruker canon carestream cerner dcmtk dicom eastman electric elekta elscint
 esaote fuji fujifilm ge gems general healthineers highdicom hitachi hologic horos images imatron kodak
-konica kretz lockgate marconi medrad mevis minolta nucletron offis osirix philips picker pydicom sectra
+konica kretz lockgate marconi medrad mevis minolta nucletron offis osirix philips picker pydicom qiicr sectra
 shimadzu siemens tomtec toshiba united varian vital watson workstation ziehm
 """
 

@@ -14,7 +14,7 @@ from tests.support.signed import check_receipts, journal, receipts
 from tests.support.small_studies import (
     PATIENT,
     make_instance,
-    make_report,
+    make_recording,
     make_study,
     make_undecodable,
     send,
@@ -121,9 +121,9 @@ def check_review(box: Appliance, hold: dict[str, Any], slot: str) -> None:
     assert (whole["person"], whole["reasonText"]) == (PRIVACY, FREE_TEXT)
 
 
-def test_a_rejected_report_never_leaves_and_its_last_receipt_says_so(box: Appliance) -> None:
+def test_a_rejected_recording_never_leaves_and_its_last_receipt_says_so(box: Appliance) -> None:
     before = box.delivered()
-    hold = held(box, [make_instance(2), make_report(2, 1)], "structured-content")
+    hold = held(box, [make_instance(2), make_recording(2, 1)], "structured-content")
     assert "no cleaned bytes" in decide(box, "release", hold, PRIVACY)
     assert decide(box, "reject", hold, TECHNOLOGIST) == ""
 
@@ -160,7 +160,7 @@ def test_two_contents_under_one_uid_are_held_and_a_person_lets_the_latest_pass(b
 
 
 def test_another_study_is_not_held_up(box: Appliance) -> None:
-    hold = held(box, [make_report(4)], "structured-content")
+    hold = held(box, [make_recording(4)], "structured-content")
     study = make_study(5)
     send(box.port, "OUTGOING", study)
 

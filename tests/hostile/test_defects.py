@@ -107,7 +107,6 @@ def outcomes(folder: Path) -> Outcomes:
 # Why it goes wrong, by the name of what is planted.
 REASONS = {
     "binary number": "binary numbers are not compared with the patient's, nor by the proof: it leaks",
-    "number in DS": "the digits inside an id with letters are not looked for: the proof holds it",
     "national phone": "without its country code it stays in groups of digits, unseen by the proof: it leaks",
     "unknown phone": "groups of four digits stay, however many stand together: it leaks",
     "hebrew in latin": "what is left without a letter counts as punctuation: the proof holds it",
@@ -117,7 +116,11 @@ REASONS = {
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.xfail(reason=reason)) for name, reason in REASONS.items()]
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.xfail(reason=REASONS[name])] if name in REASONS else [])
+        for name in PLANTS
+    ],
 )
 def test_it_comes_out_without_the_word(name: str, outcomes: Outcomes, folder: Path) -> None:
     outcome = outcomes[f"{name}.dcm"]

@@ -19,7 +19,7 @@ from tests.support.appliance import Appliance, dicom_peer, outbound, short_folde
 from tests.support.ports import HOST, free_port, listens
 from tests.support.receiver import Receiver
 from tests.support.signed import journal
-from tests.support.small_studies import PATIENT, make_report, make_study, send
+from tests.support.small_studies import PATIENT, make_recording, make_study, send
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(180)]
 
@@ -154,7 +154,7 @@ def test_after_studies_were_delivered_refused_and_held(watched: Watched) -> None
     watched.partner.refuses = True
     assert set(send(box.port, "OUTGOING", make_study(2, 2)).values()) == {0x0000}
     box.wait_for(lambda one: one.status()["deliveries"].get("rejected"), "delivery that is refused")
-    send(box.port, "OUTGOING", [make_report(3)])
+    send(box.port, "OUTGOING", [make_recording(3)])
     (hold,) = box.wait_held(1)
     box.wait_for(lambda one: one.over(3), "end of all studies")
 

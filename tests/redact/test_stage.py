@@ -159,7 +159,7 @@ def test_a_release_lets_pixels_pass_unexamined_and_claims_nothing(tmp_path: Path
 
 def test_objects_that_cannot_be_cleaned_are_held_before_anything_is_written(tmp_path: Path) -> None:
     ds = describe(np.zeros((1, 8, 8, 1), np.uint8), "MONOCHROME2", **named())
-    ds.SOPClassUID = "1.2.840.10008.5.1.4.1.1.88.11"
+    ds.SOPClassUID = "1.2.840.10008.5.1.4.1.1.9.4.2"  # a voice recording
     made = save(tmp_path / "in.dcm", ds, bytes(64))
     with pytest.raises(HeldError) as caught:
         InstanceCleaner(plan(made)).run(made.path, tmp_path / "out.dcm")

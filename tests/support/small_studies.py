@@ -18,6 +18,7 @@ from tests.support.ports import HOST, listens
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 BASIC_TEXT_SR = "1.2.840.10008.5.1.4.1.1.88.11"
+BASIC_VOICE = "1.2.840.10008.5.1.4.1.1.9.4.1"
 EXPLICIT = "1.2.840.10008.1.2.1"
 JPEG_BASELINE = "1.2.840.10008.1.2.4.50"
 PATIENT = ("Wendelgard", "Ulfberta", "LG-90210-7")
@@ -80,7 +81,7 @@ def make_study(study: int, count: int = 2) -> list[Dataset]:
 
 
 def make_report(study: int, number: int = 0) -> Dataset:
-    """A Basic Text SR, of which no cleaned bytes are made (`structured-content`)."""
+    """A Basic Text SR that says nothing of anybody."""
     ds = make_instance(study, number, BASIC_TEXT_SR)
     for keyword in ("PixelData", "Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit", "ImageType"):
         del ds[keyword]
@@ -97,6 +98,21 @@ def make_report(study: int, number: int = 0) -> Dataset:
     text.RelationshipType, text.ValueType, text.TextValue = "CONTAINS", "TEXT", "No finding."
     text.ConceptNameCodeSequence = [code]
     ds.ContentSequence = [text]
+    return ds
+
+
+def make_recording(study: int, number: int = 0) -> Dataset:
+    """A voice recording, of which no cleaned bytes are made (`structured-content`)."""
+    ds = make_instance(study, number, BASIC_VOICE)
+    for keyword in ("PixelData", "Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit", "ImageType"):
+        del ds[keyword]
+    ds.Modality = "AU"
+    sound = Dataset()
+    sound.MultiplexGroupTimeOffset, sound.WaveformOriginality = "0", "ORIGINAL"
+    sound.NumberOfWaveformChannels, sound.NumberOfWaveformSamples, sound.SamplingFrequency = 1, 8, "8000"
+    sound.WaveformBitsAllocated, sound.WaveformSampleInterpretation = 8, "UB"
+    sound.WaveformData = bytes(8)
+    ds.WaveformSequence = [sound]
     return ds
 
 

@@ -18,6 +18,7 @@ from agent.config.load import load_site
 from agent.config.shipped import shipped
 from agent.doctor.results import DoctorAnswer
 from exchange.domain.errors import KeysError
+from tests.redact.structured import making
 
 HEAVY = (
     "pydicom",
@@ -169,6 +170,28 @@ def test_plan_of_a_study_tells_actions_and_no_values(site_file: Path) -> None:
         for value in ("CompressedSamples", "1CT1", "JFK", "1.3.6.1.4.1.5962"):
             assert value not in text
     assert {path: path.stat().st_mtime_ns for path in site_file.parent.rglob("*")} == before
+
+
+def test_plan_of_a_report_tells_which_content_items_go(site_file: Path, tmp_path: Path) -> None:
+    items = [
+        making.item("PNAME", making.code("121008"), PersonName="Wetherby^Ann"),
+        making.text("121071", "Nodule"),
+        making.item("DATE", making.code("111060"), Date="20240517"),
+        making.text("121022", "QX88123"),
+    ]
+    file = making.save(tmp_path / "report.dcm", making.report(*items))
+    answer = call("plan", "-c", site_file, "--study", file, "--called-ae", "OUTGOING", "--json")
+    (route,) = (PlanAnswer.model_validate_json(answer.stdout).studies or ())[0].routes
+    told = {(element.path, element.action): element.count for element in route.elements}
+    assert route.held == {}
+    assert told["(0040,A730)[]", "removed"] == 1
+    reasons = {element.path: element.reason for element in route.elements}
+    assert reasons["(0040,A730)[]"] == "Table E.3.4-1 X"
+    assert reasons["(0040,A730)[].(0040,A121)"] == "Table E.3.4-1, option 113107"
+    assert told["(0040,A730)[].(0040,A123)", "replaced"] == 1
+    assert told["(0040,A730)[].(0040,A160)", "kept"] == 1
+    assert told["(0040,A730)[].(0040,A121)", "shifted"] == 1
+    assert "QX88123" not in answer.stdout
 
 
 def test_plan_of_an_inbound_route_tells_what_the_quarantine_changes(site_file: Path) -> None:

@@ -5,7 +5,10 @@ from pydicom.dataset import Dataset
 
 from exchange.domain.codes import ReasonCode
 from exchange.domain.errors import HeldError
+from redact.headers.profile import Option
 from redact.structured.admission import admit
+
+CLEANING = frozenset({Option.CLEAN_STRUCTURED_CONTENT, Option.CLEAN_GRAPHICS, Option.CLEAN_DESCRIPTORS})
 
 
 def of_class(sop_class: str) -> Dataset:
@@ -25,23 +28,26 @@ def drawing(kind: str, points: list[float]) -> Dataset:
 
 
 @pytest.mark.parametrize("sop_class", ["88.11", "88.22", "88.33", "88.34", "88.59", "88.67"])
-def test_reports_and_key_objects_are_held(sop_class: str) -> None:
+def test_reports_and_key_objects_pass_where_content_is_cleaned(sop_class: str) -> None:
+    admit(of_class(sop_class), CLEANING)
     with pytest.raises(HeldError) as caught:
-        admit(of_class(sop_class))
-    assert caught.value.code is ReasonCode.STRUCTURED_CONTENT
+        admit(of_class(sop_class), CLEANING - {Option.CLEAN_STRUCTURED_CONTENT})
+    assert (caught.value.code, caught.value.path) == (ReasonCode.STRUCTURED_CONTENT, "(0040,A730)")
+    assert "113104" in str(caught.value)
 
 
-def test_a_content_tree_in_any_object_is_held() -> None:
+def test_a_content_tree_in_any_object_passes_where_content_is_cleaned() -> None:
     ds = of_class("2")
     ds.ContentSequence = [Dataset()]
+    admit(ds, CLEANING)
     with pytest.raises(HeldError, match="content tree"):
-        admit(ds)
+        admit(ds, frozenset())
 
 
 @pytest.mark.parametrize("sop_class", ["104.1", "104.2", "104.3", "104.4"])
 def test_documents_are_held_by_class(sop_class: str) -> None:
     with pytest.raises(HeldError) as caught:
-        admit(of_class(sop_class))
+        admit(of_class(sop_class), CLEANING)
     assert caught.value.code is ReasonCode.ENCAPSULATED_DOCUMENT
 
 
@@ -49,7 +55,7 @@ def test_documents_are_held_wherever_they_are() -> None:
     ds = of_class("2")
     ds.EncapsulatedDocument = b"%PDF-1.4"
     with pytest.raises(HeldError) as caught:
-        admit(ds)
+        admit(ds, CLEANING)
     assert (caught.value.code, caught.value.path) == (ReasonCode.ENCAPSULATED_DOCUMENT, "(0042,0011)")
     assert "%PDF" not in str(caught.value)
 
@@ -57,7 +63,7 @@ def test_documents_are_held_wherever_they_are() -> None:
 @pytest.mark.parametrize("kind", ["POLYLINE", "INTERPOLATED"])
 def test_free_hand_graphics_are_held(kind: str) -> None:
     with pytest.raises(HeldError) as caught:
-        admit(drawing(kind, [1, 1, 2, 2, 3, 1]))
+        admit(drawing(kind, [1, 1, 2, 2, 3, 1]), CLEANING)
     assert caught.value.code is ReasonCode.COMPLEX_GRAPHICS
     assert caught.value.path == "(0070,0001)[0].(0070,0009)[0]"
 
@@ -66,7 +72,7 @@ def test_free_hand_graphics_are_held(kind: str) -> None:
     ("kind", "points"), [("POLYLINE", [1, 1, 2, 2]), ("CIRCLE", [1, 1, 2, 2]), ("POINT", [1, 1])]
 )
 def test_lines_circles_and_points_pass(kind: str, points: list[float]) -> None:
-    admit(drawing(kind, points))
+    admit(drawing(kind, points), CLEANING)
 
 
 def test_compound_graphics_and_bitmap_shutters_are_held() -> None:
@@ -75,19 +81,19 @@ def test_compound_graphics_and_bitmap_shutters_are_held() -> None:
     ds = of_class("11.1")
     ds.GraphicAnnotationSequence = [layer]
     with pytest.raises(HeldError, match="free-hand"):
-        admit(ds)
+        admit(ds, CLEANING)
     shutter = of_class("2")
     shutter.ShutterShape = ["RECTANGULAR", "BITMAP"]
     with pytest.raises(HeldError, match="bitmap"):
-        admit(shutter)
+        admit(shutter, CLEANING)
 
 
 @pytest.mark.parametrize("sop_class", ["9.4.1", "9.4.2", "8", "9"])
 def test_voice_and_stand_alone_planes_are_held(sop_class: str) -> None:
     with pytest.raises(HeldError):
-        admit(of_class(sop_class))
+        admit(of_class(sop_class), CLEANING)
 
 
 @pytest.mark.parametrize("sop_class", ["2", "4", "66.4", "481.3", "481.5", "9.1.1", "11.1", "91.1", "7"])
 def test_images_labels_plans_and_waveforms_pass(sop_class: str) -> None:
-    admit(of_class(sop_class))
+    admit(of_class(sop_class), CLEANING)
