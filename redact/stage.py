@@ -6,7 +6,6 @@
 as well and the proof runs again, once; what it still finds is held.
 """
 
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,7 +14,7 @@ from pydicom.dataset import Dataset
 
 from exchange.dicomio.examine import examine
 from exchange.dicomio.getters import text, uid
-from exchange.dicomio.header import read_header_at
+from exchange.dicomio.header import Convertible, read_header_at
 from exchange.dicomio.layout import FileLayout
 from exchange.dicomio.payloads import CopyPayload, PixelPayload
 from exchange.dicomio.write import WrittenInstance, write_instance
@@ -125,6 +124,7 @@ class InstanceCleaner:
         if plan.readers.prover is not None:
             second = SecondReading(plan.readers.prover, plan.pixel_policy, plan.identifiers)
             self._reading = _RememberedReading(second)
+        self._known = Convertible()
 
     def run(self, source: Source, target: Path) -> CleanedInstance:
         """Clean `source` into `target` and prove it.
@@ -134,33 +134,45 @@ class InstanceCleaner:
             InputError: The source cannot be read.
             ModelError: A model failed.
         """
-        original = _Original.read(source)
-        admit(original.header, self._plan.profile.options)
+        layout = examine(source)
+        header = self._read(layout)
+        admit(header, self._plan.profile.options)
         try:
-            cleaned = self._clean(original, target, ())
-            proof = self._prove(original, cleaned)
+            cleaned = self._clean(layout, header, target, ())
+            proof = self._prove(layout, cleaned)
             if proof is None and self._reading is not None:
                 missed = tuple(replace(box, rule=BoxRule.ORDERED) for box in self._reading.found)
-                cleaned = self._clean(original, target, (*cleaned.boxes, *missed))
-                proof = self._prove(original, cleaned)
+                cleaned = self._clean(layout, self._read(layout), target, (*cleaned.boxes, *missed))
+                proof = self._prove(layout, cleaned)
                 if proof is None:
                     raise _text_left(self._reading.found)
         except HeldError as error:
             if error.code in PROOF_CODES & self._plan.released:
-                return self._clean(original, target, (), claim=False)
+                return self._clean(layout, self._read(layout), target, (), claim=False)
             target.unlink(missing_ok=True)
             raise
         return replace(cleaned, proof=proof)
 
+    def _read(self, layout: FileLayout) -> Dataset:
+        """The original's header; what converted in one instance of the study is not tried in the next."""
+        return read_header_at(layout, known=self._known)
+
     def _clean(
-        self, original: "_Original", target: Path, ordered: Sequence[TextBox], *, claim: bool = True
+        self,
+        layout: FileLayout,
+        header: Dataset,
+        target: Path,
+        ordered: Sequence[TextBox],
+        *,
+        claim: bool = True,
     ) -> CleanedInstance:
-        header = copy.deepcopy(original.header)
-        pixels = self._pixels(original, ordered)
+        """Clean the original's header in place, and write it with what the pixel room made of its pixels."""
+        patient = text(header, "IssuerOfPatientID"), text(header, "PatientID")
+        pixels = self._pixels(layout, header, ordered)
         outcome = clean_header(header, self._context)
         codes = outcome.method_codes
-        payload: PixelPayload | None = CopyPayload(original.layout) if original.layout.pixels else None
-        syntax = original.layout.transfer_syntax_uid
+        payload: PixelPayload | None = CopyPayload(layout) if layout.pixels else None
+        syntax = layout.transfer_syntax_uid
         if pixels is not None:
             payload, syntax = pixels.payload, pixels.transfer_syntax_uid
             for keyword, value in pixels.header_updates.items():
@@ -181,13 +193,10 @@ class InstanceCleaner:
             header=outcome,
             boxes=pixels.boxes if pixels else (),
             method_codes=codes,
-            pixels=self._state(original.layout, pixels),
+            pixels=self._state(layout, pixels),
             decoder=pixels.decoder if pixels else "",
             findings=outcome.findings,
-            original_patient=(
-                text(original.header, "IssuerOfPatientID"),
-                text(original.header, "PatientID"),
-            ),
+            original_patient=patient,
         )
 
     def _state(self, layout: FileLayout, pixels: PixelOutcome | None) -> str:
@@ -197,12 +206,11 @@ class InstanceCleaner:
             return "examined"
         return "released" if self._plan.cleans_pixels else "not examined"
 
-    def _pixels(self, original: "_Original", ordered: Sequence[TextBox]) -> PixelOutcome | None:
+    def _pixels(self, layout: FileLayout, header: Dataset, ordered: Sequence[TextBox]) -> PixelOutcome | None:
         """The pixel room's outcome; None where there is nothing to examine, or a person let it pass."""
         plan = self._plan
-        if original.layout.pixels is None or not plan.cleans_pixels or plan.readers.cleaner is None:
+        if layout.pixels is None or not plan.cleans_pixels or plan.readers.cleaner is None:
             return None
-        layout, header = original.layout, original.header
         try:
             if ordered:
                 return remove_boxes(layout.source, layout, header, ordered)
@@ -214,7 +222,7 @@ class InstanceCleaner:
                 return None
             raise
 
-    def _prove(self, original: "_Original", cleaned: CleanedInstance) -> InstanceProof | None:
+    def _prove(self, layout: FileLayout, cleaned: CleanedInstance) -> InstanceProof | None:
         """The proof; None when a second reading found text, which is then in `self._reading.found`.
 
         Raises:
@@ -223,7 +231,7 @@ class InstanceCleaner:
         examined = cleaned.pixels == "examined"
         self._prover.pixel_proof = self._reading if examined else None
         try:
-            return self._prover.prove(original.layout.source, cleaned.path)
+            return self._prover.prove(layout.source, cleaned.path)
         except HeldError as error:
             if error.code is ReasonCode.PROOF_TEXT and self._reading is not None and self._reading.found:
                 return None
@@ -246,19 +254,6 @@ class _RememberedReading:
         """See SecondReading."""
         self.found = ()
         self._reading.check_canary(canary)
-
-
-@dataclass(frozen=True)
-class _Original:
-    """The source as it came."""
-
-    layout: FileLayout
-    header: Dataset
-
-    @classmethod
-    def read(cls, source: Source) -> "_Original":
-        layout = examine(source)
-        return cls(layout, read_header_at(layout))
 
 
 def _text_left(found: Sequence[TextBox]) -> HeldError:

@@ -192,19 +192,19 @@ def survey_files(
     files: Sequence[tuple[str, Path]], context: WorkerContext
 ) -> tuple[tuple[SurveyedFile, ...], tuple[HeldInstance, ...]]:
     """First phase of `lockgate clean`: as `index_files`, with each file's identity and patient."""
-    surveyed, refused = [], []
+    surveyed, refused, known = [], [], Convertible()
     for key, path in files:
         try:
-            surveyed.append(_survey(key, path))
+            surveyed.append(_survey(key, path, known))
         except InputError as error:
             refused.append(HeldInstance(key, error.code, "", error.message, failed=True))
         context.progress(1)
     return tuple(surveyed), tuple(refused)
 
 
-def _survey(key: str, path: Path) -> SurveyedFile:
+def _survey(key: str, path: Path, known: Convertible) -> SurveyedFile:
     layout = examine(path)
-    ds = read_header_at(layout)
+    ds = read_header_at(layout, known=known)
     return SurveyedFile(
         key=key,
         identity=file_identity(layout),
