@@ -99,6 +99,8 @@ def _show_studies(studies: "tuple[PlannedStudy, ...]", refused: dict[str, int]) 
             typer.echo(
                 f"    identity {route.identity}, profile {route.profile or 'none'}, pixels: {route.pixels}"
             )
+            if route.unknown:
+                typer.echo(f"    domain {route.pseudonymDomain}; a patient unknown in it: {route.unknown}")
             for code, count in route.held.items():
                 typer.echo(f"    {count} instances would be held: {code}")
             for element in route.elements:

@@ -63,12 +63,15 @@ class PlannedRoute(_Answer):
     """One exchange that would be opened."""
 
     route: str
-    identity: Literal["removed", "retained", "quarantined"]
+    identity: Literal["removed", "retained", "quarantined", "reidentified"]
     profile: str | None
     pseudonymDomain: str | None  # noqa: N815 - a JSON name
     conditions: dict[str, str] = Field(description="The route's match, as written.")
     deliver: tuple[str, ...]
     pixels: str
+    unknown: Literal["held", "quarantined"] | None = Field(
+        None, description="Of a return route: what becomes of a study whose patient is unknown here."
+    )
     elements: tuple[PlannedElement, ...]
     held: dict[str, int] = Field(description="Instances that would be held, by reason code.")
 

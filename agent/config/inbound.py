@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from agent.config.models import Deidentify, Quarantine, Route, as_tuple
+from agent.config.models import Deidentify, Quarantine, Reidentify, Route, as_tuple
+from agent.config.problems import did_you_mean
 from agent.config.remarks import Remark, Subject
 from agent.config.source import Path
 from agent.config.types import LONGEST_PREFIX
@@ -10,12 +11,22 @@ from exchange.domain.exchange import Direction
 
 
 def check_inbound(subject: Subject) -> Iterator[Remark]:
-    """Inbound routes: identity is kept and quarantined, a partner is named, nothing goes back to it."""
+    """Inbound routes: a partner is named, nothing goes back to it, and what it brings back went to it."""
     for number, route in zip(subject.route_numbers, subject.site.routes, strict=True):
         if route.direction is Direction.INBOUND:
             yield from _identity(("routes", number), route)
             yield from _partner(("routes", number), route)
-        elif route.quarantine != Quarantine():
+            if route.reidentify is not None:
+                yield from _return(subject, ("routes", number), route, route.reidentify)
+            continue
+        if route.reidentify is not None:
+            yield Remark(
+                ("routes", number, "reidentify"),
+                "what leaves is not re-identified",
+                "leave it out, or write direction: inbound",
+                on_key=True,
+            )
+        if route.quarantine != Quarantine():
             yield Remark(
                 ("routes", number, "quarantine"),
                 "a quarantine identity is for inbound routes only",
@@ -62,3 +73,42 @@ def _partner(path: Path, route: Route) -> Iterator[Remark]:
                 f"peer {name} would get its own studies back",
                 "deliver to the PACS; name the partner in match",
             )
+
+
+def _return(subject: Subject, path: Path, route: Route, how: Reidentify) -> Iterator[Remark]:
+    """A partner may bring back what was sent to him, and resolve no other pseudonyms than his own."""
+    place = (*path, "reidentify", "pseudonym_domain")
+    peers = set(as_tuple(route.match.peer))
+    if not peers:
+        yield Remark(
+            (*path, "match"),
+            f"return route {route.name} does not say whose studies come back",
+            "name the peer: match: {peer: …}; whoever calls could learn whose pseudonyms they are",
+        )
+    senders = [one for one in subject.site.routes if isinstance(one.deidentify, Deidentify)]
+    domains = sorted({one.pseudonym_domain for one in senders if one.pseudonym_domain})
+    if how.no_longer_routed:
+        if how.pseudonym_domain in domains:
+            yield Remark(
+                (*path, "reidentify", "no_longer_routed"),
+                f"a route sends under the pseudonyms of {how.pseudonym_domain}",
+                "leave it out",
+            )
+        return
+    if how.pseudonym_domain not in domains:
+        yield Remark(
+            place,
+            f"no route sends under the pseudonyms of {how.pseudonym_domain}",
+            did_you_mean(how.pseudonym_domain, domains, "domain")
+            + "; write no_longer_routed: true where none does any more",
+        )
+        return
+    reached = {
+        name for one in senders if one.pseudonym_domain == how.pseudonym_domain for name in one.deliver
+    }
+    if peers and not peers & reached:
+        yield Remark(
+            place,
+            f"no route of the domain {how.pseudonym_domain} delivers to {', '.join(sorted(peers))}",
+            f"it goes to {', '.join(sorted(reached))}; name the domain whose pseudonyms this peer got",
+        )

@@ -266,6 +266,21 @@ class Quarantine(Part):
     )
 
 
+class Reidentify(Part):
+    """A return route: what a partner made of studies that left under pseudonyms gets its identity back."""
+
+    pseudonym_domain: Name = Field(description="Of a route that delivers to the peer that this one names.")
+    no_longer_routed: bool = Field(
+        False, description="No route sends under this domain any more; what was sent still comes back."
+    )
+    on_unknown: Literal["hold", "quarantine"] = Field(
+        "hold", description="A study whose patient is unknown here: a hold, or the quarantine identity."
+    )
+    on_own: Literal["hold", "leave_out"] = Field(
+        "hold", description="Instances that left here, not made by the partner: a hold, or not delivered."
+    )
+
+
 def _deidentify_kind(value: object) -> str:
     return "profile" if isinstance(value, dict | Deidentify) else "none"
 
@@ -299,6 +314,7 @@ class Route(Part):
         1, description="Weight of this route where routes of one priority wait for the same thing."
     )
     quarantine: Quarantine = Quarantine()
+    reidentify: Reidentify | None = None
 
     @property
     def profile(self) -> str | None:
@@ -312,9 +328,9 @@ class Route(Part):
 
     @property
     def pseudonym_domain(self) -> str | None:
-        """The domain that pseudonyms are made in; None when identity is retained."""
+        """The domain that pseudonyms are made in, or resolved in; None when identity is retained."""
         if not isinstance(self.deidentify, Deidentify):
-            return None
+            return self.reidentify.pseudonym_domain if self.reidentify else None
         return self.deidentify.pseudonym_domain or self.name
 
 

@@ -23,6 +23,7 @@ _SLOTS = {
     "accepted": "R1",
     "deidentified": "R1",
     "quarantined": "R1",
+    "reidentified": "R1",
     "forwarded": "R2",
     "committed": "R2",
     "rejected": "R2",
@@ -49,7 +50,8 @@ def reserve_receipt(
     Args:
         database: Custody's database.
         exchange_id: Which exchange.
-        stage: accepted, deidentified or quarantined (R1); forwarded, committed or rejected (R2); closed (R3).
+        stage: accepted, deidentified, quarantined or reidentified (R1); forwarded, committed or rejected
+            (R2); closed (R3).
         now: The time of issue, kept to the millisecond as the receipt writes it.
         delivery_id: The delivery, for R2 only.
 

@@ -387,7 +387,7 @@ class ReceiptEvent:
 
     Attributes:
         slot: `R1`, `R2` or `R3`.
-        stage: accepted, deidentified, quarantined; forwarded, committed, rejected; closed.
+        stage: accepted, deidentified, quarantined, reidentified; forwarded, committed, rejected; closed.
         delivery_id: "" except for R2.
     """
 

@@ -18,7 +18,7 @@ from exchange.domain.exchange import (
 )
 from exchange.domain.findings import Severity
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 metadata = sa.MetaData(
     naming_convention={
@@ -145,6 +145,8 @@ sa.Index(
     exchanges.c.settled_at,
 )
 sa.Index("ix_exchanges_follows", exchanges.c.follows)
+# the originals of a study that comes back from a partner
+sa.Index("ix_exchanges_study", exchanges.c.study_instance_uid)
 
 members = sa.Table(
     "members",

@@ -21,13 +21,11 @@ from exchange.receipts.facts import (
     EvidenceFacts,
     IdentityFacts,
     MethodCode,
-    NotRunFacts,
     OcrModel,
     PixelFacts,
     PolicyFacts,
     ProofFacts,
     ReceiptBody,
-    ReconciliationFacts,
     RenditionFacts,
     ResponseCount,
     ReviewFacts,
@@ -35,6 +33,7 @@ from exchange.receipts.facts import (
     Subject,
     TranscodedFacts,
 )
+from exchange.receipts.inbound import NotRunFacts, ReconciliationFacts, ReidentificationFacts
 from exchange.receipts.references import Reference, keyed_reference
 from exchange.receipts.statement import timestamp
 from redact.headers.profile import CODE_MEANINGS
@@ -57,6 +56,7 @@ def body_of(
         identity=_identity(detail),
         deidentification=_deidentification(detail) if exchange.profile_id and detail.frozen else None,
         reconciliation=_reconciliation(detail) if detail.frozen else None,
+        reidentification=_reidentification(detail) if detail.frozen else None,
         checks=tuple(CheckFacts(one.finding_id, one.severity, one.evidence) for one in detail.findings),
         review=tuple(_review(appliance, one) for one in detail.decisions),
         delivery=delivery,
@@ -149,13 +149,16 @@ def _subject(frozen: FrozenInstance) -> Subject:
 def _study(appliance: Appliance, detail: ExchangeDetail) -> StudyFacts:
     exchange = detail.exchange
     key = appliance.domain_keys.key(exchange.pseudonym_domain or "identity-retained")
+    restored = exchange.study_uid_sent if is_reidentified(detail) else None
     return StudyFacts(
-        study_instance_uid=exchange.study_uid_sent,
+        study_instance_uid=exchange.study_uid_sent if restored is None else exchange.study_instance_uid,
         series=len({one.series_instance_uid for one in detail.frozen}),
         instances=len(detail.frozen),
         bytes=sum(one.byte_count for one in detail.frozen),
-        source_ref=keyed_reference(key, Reference.STUDY, exchange.study_instance_uid),
+        # One reference for a study when it leaves and when it comes back: that of the original.
+        source_ref=keyed_reference(key, Reference.STUDY, restored or exchange.study_instance_uid),
         source_study_instance_uid=exchange.study_instance_uid,
+        restored_study_instance_uid=restored,
     )
 
 
@@ -200,7 +203,36 @@ def _reconciliation(detail: ExchangeDetail) -> ReconciliationFacts | None:
     )
 
 
+def is_reidentified(detail: ExchangeDetail) -> bool:
+    """Whether it goes to the PACS as its own patient's."""
+    return "reidentification" in detail.exchange.counts
+
+
+def _reidentification(detail: ExchangeDetail) -> ReidentificationFacts | None:
+    facts = detail.exchange.counts.get("reidentification")
+    if facts is None:
+        return None
+    actions: Counter[str] = Counter()
+    for one in detail.frozen:
+        actions.update(one.actions)
+    headers = {str(one.proof["header"]) for one in detail.frozen if "header" in one.proof}
+    return ReidentificationFacts(
+        domain=facts["domain"],
+        method=facts["method"],
+        header=headers.pop() if len(headers) == 1 else "mixed",
+        instances=len(detail.frozen),
+        replaced=actions["replaced"],
+        emptied=actions["emptied"],
+        removed=actions["removed"],
+        uids=actions["uids"],
+        left_out=facts["leftOut"],
+        not_run=tuple(NotRunFacts(one["stage"], one["reason"]) for one in facts["notRun"]),
+    )
+
+
 def _identity(detail: ExchangeDetail) -> IdentityFacts:
+    if is_reidentified(detail):
+        return IdentityFacts("reidentified")
     if not detail.exchange.profile_id:
         return IdentityFacts("retained")
     if not detail.frozen:

@@ -7,7 +7,7 @@ from agent.custody.records import Attempt, HoldReason, Member
 from agent.pipeline.appliance import Appliance
 from agent.pipeline.epochs import KeyEpochs, Pseudonyms
 from agent.pipeline.freeze import Frozen, scratch_folder
-from agent.pipeline.gathered import CleanedPart, gather, part_of
+from agent.pipeline.gathered import CleanedPart, gather, part_of, study_links
 from agent.pipeline.sources import member_source
 from agent.pipeline.study import Study, held_reasons, spread
 from agent.pipeline.work import CLEAN, CleanResult, CleanTask
@@ -36,8 +36,9 @@ def clean_study(
     appliance.progress.begin(exchange_id, "clean", len(study.members))
 
     def work(chunk: Sequence[Member]) -> CleanedPart:
+        files = tuple((one.identity, member_source(appliance, one)) for one in chunk)
         task = CleanTask(
-            files=tuple((one.identity, member_source(appliance, one)) for one in chunk),
+            files=files,
             folder=folder,
             profile=profile,
             pseudonymiser=pseudonyms.pseudonymiser,
@@ -48,7 +49,7 @@ def clean_study(
         result: CleanResult = appliance.pool.submit(
             CLEAN, task, seconds=seconds, on_progress=partial(appliance.progress.advance, exchange_id)
         )
-        return part_of(result)
+        return part_of(result, tuple(study_links(dict(files), result.cleaned)))
 
     parts = spread(appliance, study.members, work)
     reasons = held_reasons((one for part in parts for one in part.held), "clean")

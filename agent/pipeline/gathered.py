@@ -6,7 +6,7 @@ rows is held at once.
 
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,16 @@ from agent.inference.session import ModelFacts
 from agent.pipeline.epochs import Pseudonyms
 from agent.pipeline.freeze import Frozen
 from agent.pipeline.work import CleanResult, HeldInstance
-from exchange.crosswalk.rows import Entry, PatientEntry, UidEntry
+from exchange.crosswalk.rows import Dates, Entry, PatientEntry, StudyEntry, UidEntry
+from exchange.dicomio.examine import survey
 from exchange.domain.findings import Finding
+from exchange.domain.source import Source
 from redact.headers.profile import Profile
 from redact.headers.tables import edition
+from redact.identifiers.dates import shift_date
 from redact.stage import CleanedInstance
 
+_STUDY_DATE = 0x00080020
 METHOD = "independent re-read of the encoded output: bytes, decoded values, dates, UIDs, IOD, pixels"
 
 
@@ -33,6 +37,7 @@ class CleanedPart:
         rows: In the order of its files.
         uid_map: Original to new UID.
         patients: Issuer and id as they came in the instances, to the pseudonym; placeholders are left out.
+        links: Whose study it is, for what comes back.
         codes: Of CID 7050, of what was really done.
         pixels, known, canary: What the proofs say of these, over all instances; "" where one has no proof.
         text: What they say of text in pixels, over the instances that have pixels.
@@ -42,6 +47,7 @@ class CleanedPart:
     held: tuple[HeldInstance, ...]
     uid_map: dict[str, str] = field(repr=False)
     patients: dict[tuple[str, str], str] = field(repr=False)
+    links: tuple[StudyEntry, ...]
     codes: frozenset[str]
     pixels: frozenset[str]
     known: frozenset[str]
@@ -52,8 +58,8 @@ class CleanedPart:
     prover: tuple[ModelFacts, ...]
 
 
-def part_of(result: CleanResult) -> CleanedPart:
-    """Reduce what a worker brought."""
+def part_of(result: CleanResult, links: tuple[StudyEntry, ...] = ()) -> CleanedPart:
+    """Reduce what a worker brought; `links` as `study_links` found them."""
     instances = [one for _, one in result.cleaned]
     uid_map: dict[str, str] = {}
     for one in instances:
@@ -67,6 +73,7 @@ def part_of(result: CleanResult) -> CleanedPart:
             for one in instances
             if not one.header.patient.placeholder
         },
+        links=links,
         codes=frozenset(code for one in instances for code in one.method_codes),
         pixels=frozenset(one.pixels for one in instances),
         known=frozenset(one.proof.known_identifiers if one.proof else "" for one in instances),
@@ -93,7 +100,43 @@ def gather(parts: Sequence[CleanedPart], profile: Profile, pseudonyms: Pseudonym
     )
 
 
-def _entries(parts: Iterable[CleanedPart], pseudonyms: Pseudonyms) -> Iterator[Entry]:
+def study_links(
+    sources: Mapping[str, Source], cleaned: Iterable[tuple[str, CleanedInstance]]
+) -> Iterator[StudyEntry]:
+    """Whose study it is, by pseudonyms, and what became of its date: seen on one instance of each patient.
+
+    Args:
+        sources: Originals by identity.
+        cleaned: Identity and what was made of it.
+
+    Raises:
+        InputError: A file cannot be read any more.
+        OSError: Likewise.
+    """
+    seen: set[tuple[str, str]] = set()
+    for identity, one in cleaned:
+        patient = one.header.patient
+        pair = one.study_instance_uid, patient.patient_id
+        if patient.placeholder or pair in seen:
+            continue
+        seen.add(pair)
+        came, went = _study_date(sources[identity]), _study_date(one.path)
+        dates = Dates.OTHER
+        if went and went == shift_date(came, patient.shift_days):
+            dates = Dates.SHIFTED
+        elif went and went == came:
+            dates = Dates.KEPT
+        yield StudyEntry(*pair, dates)
+
+
+def _study_date(source: Source) -> str:
+    """StudyDate as it stands there; "" when absent."""
+    _, captured = survey(source, capture=frozenset({_STUDY_DATE}))
+    found = captured.get(_STUDY_DATE)
+    return found.value.decode("ascii", "replace").strip(" \0") if found else ""
+
+
+def _entries(parts: Sequence[CleanedPart], pseudonyms: Pseudonyms) -> Iterator[Entry]:
     """Rows for the crosswalk, each once; a placeholder id names nobody and is left out."""
     patients: dict[tuple[str, str], str] = {}
     uid_map: dict[str, str] = {}
@@ -105,6 +148,11 @@ def _entries(parts: Iterable[CleanedPart], pseudonyms: Pseudonyms) -> Iterator[E
         yield PatientEntry(issuer, patient_id, pseudonym, pseudonyms.epoch)
     for original, pseudonym in uid_map.items():
         yield UidEntry(original, pseudonym, pseudonyms.pseudonymiser.revision, pseudonyms.epoch)
+    links: dict[tuple[str, str], StudyEntry] = {}
+    for part in parts:
+        for link in part.links:
+            links.setdefault((link.pseudonym, link.patient), link)
+    yield from links.values()
 
 
 def _row(identity: str, one: CleanedInstance) -> FrozenInstance:

@@ -23,6 +23,7 @@ from agent.pipeline.completeness import completeness_findings
 from agent.pipeline.earlier import Earlier, frozen_before
 from agent.pipeline.freeze import Frozen, accept, retain_study
 from agent.pipeline.reconcile import reconcile_study, standing_holds
+from agent.pipeline.returned import take_back
 from agent.pipeline.study import Study, index_study
 from agent.policy.routes import EffectiveRoute
 from exchange.domain.codes import ReasonCode
@@ -181,6 +182,8 @@ def _made(
     earlier: Earlier,
 ) -> tuple[Frozen, list[HoldReason]]:
     """What is to be frozen, and the reasons to hold it instead: by the direction and profile of the route."""
+    if route.direction is Direction.INBOUND and route.route.reidentify is not None:
+        return take_back(appliance, attempt, route, study, released, earlier)
     if route.direction is Direction.INBOUND:
         return reconcile_study(appliance, attempt, route, study, earlier)
     return clean_study(appliance, attempt, route, study, released)

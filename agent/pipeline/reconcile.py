@@ -2,7 +2,8 @@
 
 Without a certain local patient it enters under the quarantine identity (design: posture; IHE IRWF.b), with a
 standing hold for the person who will reconcile it. `match_patient` is the place of a matcher: it may say
-that a local patient is certain, and then this stage has nothing to quarantine.
+that a local patient is certain, and then this stage has nothing to quarantine. On a return route the
+crosswalk is the matcher (`returned`).
 """
 
 from collections import defaultdict
@@ -71,7 +72,18 @@ def reconcile_study(
     Returns:
         What is to be frozen, and the reasons to hold it instead; either is empty.
     """
-    match = match_patient(appliance, study)
+    return quarantine_study(appliance, attempt, route, study, earlier, match_patient(appliance, study))
+
+
+def quarantine_study(
+    appliance: Appliance,
+    attempt: Attempt,
+    route: EffectiveRoute,
+    study: Study,
+    earlier: Earlier,
+    match: Match,
+) -> tuple[Frozen, list[HoldReason]]:
+    """As `reconcile_study`, of a study without a certain local patient."""
     quarantine = quarantine_of(appliance, route, study.exchange, earlier.counts.get("reconciliation"))
     folder = scratch_folder(appliance, attempt)
     issuers = _issuers(study)
@@ -89,7 +101,7 @@ def reconcile_study(
         return Frozen(), reasons
     done = [pair for result in results for pair in result.reconciled]
     return Frozen(
-        rows=tuple(_row(identity, one) for identity, one in done),
+        rows=tuple(frozen_row(identity, one, METHOD) for identity, one in done),
         folder=folder,
         keys={identity: key for result in results for identity, key in result.keys.items()},
         study_uid_sent=study.exchange.study_instance_uid,
@@ -152,7 +164,8 @@ def _issuers(study: Study) -> dict[str, str]:
     return {patient_id: next(iter(found)) for patient_id, found in known.items() if len(found) == 1}
 
 
-def _row(identity: str, one: ReconciledInstance) -> FrozenInstance:
+def frozen_row(identity: str, one: ReconciledInstance, method: str) -> FrozenInstance:
+    """The row of an instance that was written and shown to be what it must be, and how."""
     return FrozenInstance(
         identity=identity,
         sop_class_uid=one.sop_class_uid,
@@ -164,9 +177,9 @@ def _row(identity: str, one: ReconciledInstance) -> FrozenInstance:
         pixel_sha256=one.pixel_sha256,
         byte_count=one.byte_count,
         path="",
-        proved=True,  # by `verify_quarantine`, on the written file
+        proved=True,  # by the stage's own check, on the written file
         actions=dict(one.actions),
-        proof={"method": METHOD, "changed": list(one.changed)},
+        proof={"method": method, "changed": list(one.changed)},
     )
 
 

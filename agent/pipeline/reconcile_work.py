@@ -40,7 +40,7 @@ def reconcile_files(task: ReconcileTask, context: WorkerContext) -> ReconcileRes
     done, held, keys = [], [], {}
     for identity, source in task.files:
         keys[identity] = new_data_key()
-        store = partial(_store, sealed_file(task.folder, identity), keys[identity])
+        store = partial(store_sealed, sealed_file(task.folder, identity), keys[identity])
         try:
             done.append((identity, reconcile_instance(source, task.quarantine, task.issuers, store)))
         except HeldError as error:
@@ -56,7 +56,7 @@ def sealed_file(folder: Path, identity: str) -> Path:
     return folder / f"{identity}.sealed"
 
 
-def _store(target: Path, key: bytes, chunks: Iterator[bytes], sha256: str) -> Source:
-    """Under the inner name that `frozen_source` asks for."""
+def store_sealed(target: Path, key: bytes, chunks: Iterator[bytes], sha256: str) -> Source:
+    """Write a file sealed, under the inner name that `frozen_source` asks for."""
     seal_file(target, chunks, key, sha256)
     return SealedSource(target, key, sha256)

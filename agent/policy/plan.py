@@ -10,7 +10,6 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
@@ -18,8 +17,8 @@ from pydicom.datadict import keyword_for_tag
 from pydicom.dataset import Dataset
 
 from agent.config.answers import Planned, PlannedElement, PlannedRoute, PlannedStudy
-from agent.config.models import as_tuple
 from agent.policy.facts import ConnectionFacts, ContentFacts, HeaderFacts
+from agent.policy.plan_inbound import quarantined_elements, restored_elements
 from agent.policy.routes import EffectiveRoute, RouteTable, content_matches
 from exchange.dicomio.getters import text, texts, uid
 from exchange.dicomio.header import read_header
@@ -34,9 +33,6 @@ from redact.headers.place import Result
 from redact.headers.profile import Option, Profile
 from redact.identifiers.harvest import harvest
 from redact.identifiers.pseudonymiser import Pseudonymiser
-from redact.reconcile.attributes import ORIGINAL_ATTRIBUTES, Action
-from redact.reconcile.coerce import planned_changes
-from redact.reconcile.quarantine import Quarantine
 
 _ITEM = re.compile(r"\[\d+\]")
 _ACTIONS: Mapping[Result, Planned] = {
@@ -48,11 +44,7 @@ _ACTIONS: Mapping[Result, Planned] = {
     Result.KEPT: "kept",
     Result.DESCEND: "kept",  # the sequence; its elements are told each
 }
-_PLANNED: Mapping[Action, Planned] = {
-    Action.REPLACE: "replaced",
-    Action.EMPTY: "emptied",
-    Action.REMOVE: "removed",
-}
+_UNKNOWN: Mapping[str, Literal["held", "quarantined"]] = {"hold": "held", "quarantine": "quarantined"}
 
 
 @dataclass(slots=True)
@@ -122,8 +114,10 @@ def _planned_route(route: EffectiveRoute, headers: Sequence[Dataset]) -> Planned
     held: dict[str, int] = {}
     if route.profile is not None:
         elements, held = _clean_all(headers, route.profile)
+    elif route.route.reidentify is not None:
+        elements = restored_elements(headers)
     elif route.direction is Direction.INBOUND:
-        elements = _quarantine_all(headers, route)
+        elements = quarantined_elements(headers, route)
     cleans = route.profile is not None and Option.CLEAN_PIXEL_DATA in route.profile.options
     return PlannedRoute(
         route=route.name,
@@ -133,39 +127,18 @@ def _planned_route(route: EffectiveRoute, headers: Sequence[Dataset]) -> Planned
         conditions=_conditions(route),
         deliver=route.destinations,
         pixels="text is looked for and removed" if cleans else "not examined",
+        unknown=_UNKNOWN[route.route.reidentify.on_unknown] if route.route.reidentify else None,
         elements=elements,
         held=held,
     )
 
 
-def _identity(route: EffectiveRoute) -> Literal["removed", "retained", "quarantined"]:
+def _identity(route: EffectiveRoute) -> Literal["removed", "retained", "quarantined", "reidentified"]:
     if route.profile is not None:
         return "removed"
+    if route.route.reidentify is not None:
+        return "reidentified"
     return "quarantined" if route.direction is Direction.INBOUND else "retained"
-
-
-def _quarantine_all(headers: Sequence[Dataset], route: EffectiveRoute) -> tuple[PlannedElement, ...]:
-    """What an inbound route changes: the identity elements, whose originals are kept in the object."""
-    settings = route.route.quarantine
-    issuer = settings.issuer or next(iter(as_tuple(route.route.match.peer)), "partner")
-    quarantine = Quarantine(issuer, route.route.quarantine_prefix, "plan", datetime.now(UTC))
-    tally: Counter[tuple[int, Planned]] = Counter()
-    for ds in headers:
-        planned = planned_changes(ds, quarantine)
-        for tag, action in planned.items():
-            tally[tag, _PLANNED[action] if tag in ds else "added"] += 1
-        if planned:
-            tally[ORIGINAL_ATTRIBUTES, "replaced" if ORIGINAL_ATTRIBUTES in ds else "added"] += 1
-    return tuple(
-        PlannedElement(
-            path=f"({tag >> 16:04X},{tag & 0xFFFF:04X})",
-            keyword=keyword_for_tag(tag),
-            action=action,
-            reason="quarantine of what a partner sent",
-            count=count,
-        )
-        for (tag, action), count in sorted(tally.items())
-    )
 
 
 def _conditions(route: EffectiveRoute) -> dict[str, str]:

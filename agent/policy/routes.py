@@ -26,7 +26,7 @@ class EffectiveRoute:
         route: As written in the site file.
         profile: None when identity is retained.
         profile_sha256: Digest of the profile's canonical form; "" when identity is retained.
-        pseudonym_domain: "" when identity is retained.
+        pseudonym_domain: That pseudonyms are made in, or on a return route resolved in; "" on others.
     """
 
     route: Route
@@ -121,7 +121,7 @@ def route_table(routes: Sequence[Route], profiles: Mapping[str, Profile]) -> Rou
 
 def _effective(route: Route, profiles: Mapping[str, Profile]) -> EffectiveRoute:
     if route.profile is None:
-        return EffectiveRoute(route, None, "", "")
+        return EffectiveRoute(route, None, "", route.pseudonym_domain or "")
     profile = profiles[route.profile]
     return EffectiveRoute(route, profile, profile.sha256, route.pseudonym_domain or route.name)
 

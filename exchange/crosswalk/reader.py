@@ -1,12 +1,13 @@
 """The one reader of the crosswalk: each opening is recorded in the journal before it is answered."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 from types import TracebackType
 from typing import Final, NoReturn, Self
 
-from exchange.crosswalk.rows import PatientEntry, RowKind, UidEntry
+from exchange.crosswalk.rows import Dates, PatientEntry, RowKind, SealedRow, StudyEntry, UidEntry
 from exchange.crosswalk.store import CrosswalkFile
 from exchange.domain.errors import CustodyError
 from exchange.domain.exchange import Role
@@ -45,6 +46,44 @@ class Opening:
             "reason": self.reason,
         }
         return {**said, "account": self.account} if self.account else said
+
+
+@dataclass(frozen=True, slots=True)
+class RouteOpening:
+    """What a route asks of a study that has come back: every pseudonym that stands in it.
+
+    Its authority is the site file, in which an administrator has written the domain beside the route.
+
+    Attributes:
+        domain: The pseudonym domain.
+        route: The route's name.
+        exchange: Id of the exchange.
+        patients: What may be PatientIDs.
+        uids: What may be UIDs.
+        studies: Those of the UIDs that are StudyInstanceUIDs.
+    """
+
+    domain: str
+    route: str
+    exchange: str
+    patients: frozenset[str] = field(repr=False)
+    uids: frozenset[str] = field(repr=False)
+    studies: frozenset[str] = field(default=frozenset(), repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What was found; what is missing is unknown in the domain.
+
+    Attributes:
+        patients, uids: By pseudonym.
+        studies: What became of StudyDate, by pseudonyms of the study and of the patient whose study it is;
+            empty for a study that an older version pseudonymised.
+    """
+
+    patients: Mapping[str, PatientEntry] = field(default_factory=dict, repr=False)
+    uids: Mapping[str, UidEntry] = field(default_factory=dict, repr=False)
+    studies: Mapping[tuple[str, str], frozenset[Dates]] = field(default_factory=dict, repr=False)
 
 
 class Reader:
@@ -104,6 +143,57 @@ class Reader:
         assert isinstance(entry, UidEntry)  # noqa: S101 - the blind index is of this kind
         return entry
 
+    def for_route(self, opening: RouteOpening) -> Opened:
+        """Resolve everything that stands in a study that has come back, in one opening.
+
+        The journal has one entry, with counts and no pseudonym, before anything is opened; where nothing of
+        it is known here, the entry says that nothing was opened.
+
+        Raises:
+            CustodyError: The file refuses, or a row was changed.
+            JournalError: The opening could not be recorded; nothing is answered.
+        """
+        patients, uids = self._rows(opening, RowKind.PATIENT), self._rows(opening, RowKind.UID)
+        obj: dict[str, str | int] = {
+            "domain": opening.domain,
+            "route": opening.route,
+            "exchange": opening.exchange,
+            "asked": len(opening.patients | opening.uids),
+            "patients": len(patients),
+            "uids": len(uids),
+        }
+        if not patients and not uids:
+            obj["code"] = "unknown"
+            self._journal.append(Event(EventKind.CROSSWALK_DENIED, obj, Outcome.DENIED))
+            return Opened()
+        self._journal.append(Event(EventKind.CROSSWALK_OPEN, obj))
+        opened = {name: self._file.sealer.open(row) for name, row in {**patients, **uids}.items()}
+        return Opened(
+            {name: one for name, one in opened.items() if isinstance(one, PatientEntry)},
+            {name: one for name, one in opened.items() if isinstance(one, UidEntry)},
+            self._studies(opening, patients),
+        )
+
+    def _rows(self, opening: RouteOpening, kind: RowKind) -> dict[str, SealedRow]:
+        asked = opening.patients if kind is RowKind.PATIENT else opening.uids
+        indexes = {
+            self._file.sealer.index(opening.domain, kind, "pseudonym", name): name for name in sorted(asked)
+        }
+        return {indexes[index]: row for index, row in self._file.find_all(indexes).items()}
+
+    def _studies(
+        self, opening: RouteOpening, patients: Collection[str]
+    ) -> dict[tuple[str, str], frozenset[Dates]]:
+        links = [StudyEntry(*one) for one in product(sorted(opening.studies), sorted(patients), Dates)]
+        indexes = {self._file.sealer.pseudonym_index(opening.domain, one): one for one in links}
+        found: dict[tuple[str, str], frozenset[Dates]] = {}
+        for row in self._file.find_all(indexes).values():
+            one = self._file.sealer.open(row)
+            assert isinstance(one, StudyEntry)  # noqa: S101 - the blind index is of this kind
+            key = one.pseudonym, one.patient
+            found[key] = found.get(key, frozenset()) | {one.dates}
+        return found
+
     def close(self) -> None:
         """Close the file."""
         self._file.close()
@@ -127,7 +217,9 @@ class Reader:
             self._deny(opening, kind, "unknown", "nothing in this domain has that pseudonym")
         # Recorded, durably, before anything is decrypted.
         self._record(EventKind.CROSSWALK_OPEN, opening, {"kind": kind.value, "row": index.hex()[:32]})
-        return self._file.sealer.open(row)
+        entry = self._file.sealer.open(row)
+        assert not isinstance(entry, StudyEntry)  # noqa: S101 - the blind index is of another kind
+        return entry
 
     def _deny(self, opening: Opening, kind: RowKind, code: str, why: str) -> NoReturn:
         self._record(EventKind.CROSSWALK_DENIED, opening, {"kind": kind.value, "code": code})

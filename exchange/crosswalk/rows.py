@@ -28,6 +28,15 @@ class RowKind(StrEnum):
 
     PATIENT = "patient"
     UID = "uid"
+    STUDY = "study"
+
+
+class Dates(StrEnum):
+    """What became of StudyDate when the study was pseudonymised."""
+
+    SHIFTED = "shifted"  # by the patient's days
+    KEPT = "kept"
+    OTHER = "other"  # removed, or replaced by a rule: it cannot be had back
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +68,24 @@ class UidEntry:
     epoch: int = 0
 
 
-Entry = PatientEntry | UidEntry
+@dataclass(frozen=True, slots=True)
+class StudyEntry:
+    """Whose study it is, among pseudonyms alone: a study and its patient, and what became of its date.
+
+    The three together are what the row is found by: a study may be known with several patients (its PatientID
+    was corrected) and under several rules, and each is remembered.
+
+    Attributes:
+        pseudonym: Of the StudyInstanceUID.
+        patient: Pseudonym of the PatientID.
+    """
+
+    pseudonym: str
+    patient: str
+    dates: Dates
+
+
+Entry = PatientEntry | UidEntry | StudyEntry
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,15 +121,23 @@ class RowSealer:
         return hmac.digest(self._indexing, message, "sha256")
 
     def original_index(self, domain: str, entry: Entry) -> bytes:
-        """The blind index of an entry's original."""
+        """The blind index of an entry's original; of a study, which has none, another one of the same."""
+        if isinstance(entry, StudyEntry):
+            return self.index(domain, RowKind.STUDY, "original", *_link(entry))
         if isinstance(entry, PatientEntry):
             return self.index(domain, RowKind.PATIENT, "original", entry.issuer, entry.patient_id)
         epoch = [str(entry.epoch)] if entry.epoch else []  # as before there were epochs
         return self.index(domain, RowKind.UID, "original", entry.original, str(entry.revision), *epoch)
 
+    def pseudonym_index(self, domain: str, entry: Entry) -> bytes:
+        """The blind index of an entry's pseudonym."""
+        if isinstance(entry, StudyEntry):
+            return self.index(domain, RowKind.STUDY, "pseudonym", *_link(entry))
+        return self.index(domain, kind_of(entry), "pseudonym", entry.pseudonym)
+
     def seal(self, domain: str, entry: Entry) -> SealedRow:
         """Encrypt an entry."""
-        by_pseudonym = self.index(domain, kind_of(entry), "pseudonym", entry.pseudonym)
+        by_pseudonym = self.pseudonym_index(domain, entry)
         by_original = self.original_index(domain, entry)
         data_key, nonce = secrets.token_bytes(32), secrets.token_bytes(_NONCE)
         sealed = nonce + AESGCM(data_key).encrypt(nonce, _encode(entry), by_pseudonym + by_original)
@@ -129,6 +163,8 @@ class RowSealer:
 
 def kind_of(entry: Entry) -> RowKind:
     """Which kind of row an entry is."""
+    if isinstance(entry, StudyEntry):
+        return RowKind.STUDY
     return RowKind.PATIENT if isinstance(entry, PatientEntry) else RowKind.UID
 
 
@@ -140,9 +176,16 @@ def is_older_spelling(known: Entry, entry: Entry) -> bool:
     return spelled == (entry.issuer, entry.patient_id)
 
 
+def _link(entry: StudyEntry) -> tuple[str, str, str]:
+    return entry.pseudonym, entry.patient, entry.dates.value
+
+
 def _encode(entry: Entry) -> bytes:
+    values: list[str | int]
     if isinstance(entry, PatientEntry):
-        values: list[str | int] = ["patient", entry.issuer, entry.patient_id, entry.pseudonym, entry.epoch]
+        values = ["patient", entry.issuer, entry.patient_id, entry.pseudonym, entry.epoch]
+    elif isinstance(entry, StudyEntry):
+        values = ["study", *_link(entry)]
     else:
         values = ["uid", entry.original, entry.pseudonym, entry.revision, entry.epoch]
     return json.dumps(values, ensure_ascii=True, separators=(",", ":")).encode("ascii")
@@ -150,4 +193,7 @@ def _encode(entry: Entry) -> bytes:
 
 def _decode(plain: bytes) -> Entry:
     kind, *values = json.loads(plain)
+    if kind == RowKind.STUDY:
+        pseudonym, patient, dates = values
+        return StudyEntry(pseudonym, patient, Dates(dates))
     return PatientEntry(*values) if kind == RowKind.PATIENT else UidEntry(*values)

@@ -88,6 +88,12 @@ class CrosswalkFile:
         with self.transaction() as connection:
             return find_row(connection, column, index)
 
+    def find_all(self, indexes: Iterable[bytes]) -> dict[bytes, SealedRow]:
+        """The rows with these blind indexes in `by_pseudonym`, those that there are; from one snapshot."""
+        with self.transaction() as connection:
+            found = ((index, find_row(connection, "by_pseudonym", index)) for index in indexes)
+            return {index: row for index, row in found if row is not None}
+
     def _check_key(self, path: Path) -> None:
         with self.transaction() as connection:
             row = connection.execute("SELECT digest FROM key_check").fetchone()

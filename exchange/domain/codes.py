@@ -34,6 +34,7 @@ class ReasonCode(StrEnum):
     DELIVERY = "delivery"
     POISON = "poison"
     QUARANTINE = "quarantine"  # an inbound instance could not be shown to have its quarantine identity
+    REIDENTIFY = "reidentify"  # whose a returned study is, or that it says so, could not be shown
     RECONCILE = "reconcile"  # standing: delivered under quarantine, a person reconciles it in the PACS
 
 

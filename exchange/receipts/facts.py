@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from exchange.domain.exchange import Direction
+from exchange.receipts.inbound import ReconciliationFacts, ReidentificationFacts
 
 SITE: Final[dict[str, Any]] = {"edition": "site"}
 
@@ -28,13 +29,14 @@ class Stage(StrEnum):
     ACCEPTED = "accepted"  # R1, nothing was cleaned
     DEIDENTIFIED = "deidentified"  # R1
     QUARANTINED = "quarantined"  # R1, inbound without a certain patient
+    REIDENTIFIED = "reidentified"  # R1, inbound under the identity that the crosswalk gives back
     FORWARDED = "forwarded"  # R2, the peer took the study
     COMMITTED = "committed"  # R2, the peer confirmed storage commitment
     REJECTED = "rejected"  # R2, the peer or a person refused it
     CLOSED = "closed"  # R3
 
 
-R1_STAGES: Final = frozenset({Stage.ACCEPTED, Stage.DEIDENTIFIED, Stage.QUARANTINED})
+R1_STAGES: Final = frozenset({Stage.ACCEPTED, Stage.DEIDENTIFIED, Stage.QUARANTINED, Stage.REIDENTIFIED})
 R2_STAGES: Final = frozenset({Stage.FORWARDED, Stage.COMMITTED, Stage.REJECTED})
 
 
@@ -75,7 +77,14 @@ class AgentFacts:
 
 @dataclass(frozen=True, slots=True)
 class StudyFacts:
-    """The study as sent; `source_ref` is a keyed HMAC of the original Study Instance UID."""
+    """The study as sent; `source_ref` is a keyed HMAC of the original Study Instance UID.
+
+    Attributes:
+        study_instance_uid: As sent; of a re-identified study as it came, for the partner edition holds no
+            original.
+        source_study_instance_uid: As it came.
+        restored_study_instance_uid: Of a re-identified study, as sent; None for others.
+    """
 
     study_instance_uid: str
     series: int
@@ -83,6 +92,7 @@ class StudyFacts:
     bytes: int
     source_ref: str
     source_study_instance_uid: str = field(default="", metadata=SITE, repr=False)
+    restored_study_instance_uid: str | None = field(default=None, metadata=SITE, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,49 +300,11 @@ class CompletenessFacts:
 
 @dataclass(frozen=True, slots=True)
 class IdentityFacts:
-    """`removed` or `retained`, and what was shown of it; the word anonymous is never used."""
+    """`removed`, `retained` or `reidentified`, and what was shown of it; never the word anonymous."""
 
     state: str
     known_identifiers: str = ""
     text_detection: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class NotRunFacts:
-    """A stage that did not run on an inbound study, and why."""
-
-    stage: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class ReconciliationFacts:
-    """Under which identity an inbound study goes to the PACS.
-
-    Attributes:
-        identity: `quarantined`: under the partner's issuer, behind a prefix, without accession number.
-        issuer: IssuerOfPatientID.
-        prefix: What stands before each PatientID.
-        patient_match: `none` or `certain`; `reason` says why.
-        method: How the written files were checked; all of them passed.
-        replaced, emptied, removed: Elements changed, over all instances; the originals stand in
-            OriginalAttributesSequence.
-        task: Of the hold for the person who reconciles: `open` (also before it is opened) or `decided`.
-        not_run: Stages that did not run.
-    """
-
-    identity: str
-    issuer: str
-    prefix: str
-    patient_match: str
-    reason: str
-    method: str
-    instances: int
-    replaced: int
-    emptied: int
-    removed: int
-    task: str = "open"
-    not_run: tuple[NotRunFacts, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -355,6 +327,7 @@ class ReceiptBody:
     identity: IdentityFacts
     deidentification: DeidentificationFacts | None = None
     reconciliation: ReconciliationFacts | None = None
+    reidentification: ReidentificationFacts | None = None
     checks: tuple[CheckFacts, ...] = ()
     models: tuple[ModelFacts, ...] = ()
     review: tuple[ReviewFacts, ...] = ()

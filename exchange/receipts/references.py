@@ -9,6 +9,7 @@ class Reference(StrEnum):
 
     STUDY = "study"
     USER = "user"
+    PATIENT = "patient"
 
 
 def keyed_reference(key: bytes, kind: Reference, value: str) -> str:
@@ -19,7 +20,7 @@ def keyed_reference(key: bytes, kind: Reference, value: str) -> str:
     Args:
         key: 32 bytes; for a study the pseudonym domain's key, so that domains cannot be linked.
         kind: What `value` is.
-        value: Original Study Instance UID, or a person's name in the site file.
+        value: Original Study Instance UID, a person's name in the site file, or a patient's pseudonym.
     """
     message = b"lockgate/reference/v1\0" + kind.value.encode("ascii") + b"\0" + value.encode("utf-8")
     return "hmac-sha256:" + hmac.digest(key, message, "sha256").hex()

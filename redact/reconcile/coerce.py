@@ -7,19 +7,11 @@ from pydicom.dataset import Dataset
 
 from exchange.dicomio.getters import items, text, texts, uid
 from exchange.dicomio.layout import FileLayout
-from exchange.dicomio.splice import (
-    Extent,
-    element_value,
-    encode_element,
-    encode_item,
-    encode_sequence_items,
-    raw_elements,
-    sequence_content,
-    syntax_of,
-)
+from exchange.dicomio.splice import Extent, element_value, encode_element, raw_elements, syntax_of
 from exchange.dicomio.syntaxes import Encoding
 from redact.reconcile import attributes
 from redact.reconcile.attributes import Action
+from redact.reconcile.history import Coercion, even, recorded
 from redact.reconcile.quarantine import (
     ForeignPatient,
     Quarantine,
@@ -27,21 +19,6 @@ from redact.reconcile.quarantine import (
     quarantined_id,
     stripped,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Coercion:
-    """What changes in one instance.
-
-    Attributes:
-        edits: For `Splice`; empty when the instance is under this quarantine already.
-        changed: Tags whose originals are kept, ascending.
-        actions: How many elements were replaced, emptied, removed.
-    """
-
-    edits: Mapping[int, bytes | None] = field(default_factory=dict, repr=False)
-    changed: tuple[int, ...] = ()
-    actions: Mapping[str, int] = field(default_factory=dict)
 
 
 def patient_of(header: Dataset) -> ForeignPatient:
@@ -77,30 +54,21 @@ def coerce(
     replaced = _replaced(header, quarantine, issuers)
     emptied = _emptied(header, present, swept=bool(replaced))
     removed = _removed(present)
-    needed = {*removed, *emptied, *replaced, attributes.ORIGINAL_ATTRIBUTES} & present
-    raw = raw_elements(layout, [one for one in extents if one.tag in needed])
+    raw = raw_elements(layout, [one for one in extents if one.tag in replaced])
     encoding = syntax_of(layout)
     edits: dict[int, bytes | None] = dict.fromkeys(removed)
     edits |= {tag: _emptied_element(tag, header, encoding) for tag in emptied}
     edits |= {tag: _identity(tag, value, raw, encoding) for tag, value in replaced.items()}
     # The partner may call itself as we call it: then its issuer stays, and is no change.
-    edits = {tag: new for tag, new in edits.items() if new is None or new != raw.get(tag)}
-    changed = sorted(edits)
+    made, changed = recorded(layout, extents, header, edits, quarantine.provenance)
     if not changed:
         return Coercion()
-    originals = b"".join(raw[tag] for tag in changed if tag in raw)
-    item = _item(originals, quarantine, encoding)
-    edits[attributes.ORIGINAL_ATTRIBUTES] = _appended(
-        raw.get(attributes.ORIGINAL_ATTRIBUTES), item, header, encoding
-    )
-    touched = {tag >> 16 for tag in edits}
-    edits |= {tag: None for tag in present if attributes.is_group_length(tag) and tag >> 16 in touched}
     actions = {
         "replaced": sum(tag in replaced for tag in changed),
         "emptied": len(emptied),
         "removed": len(removed),
     }
-    return Coercion(edits, tuple(changed), actions)
+    return Coercion(made, changed, actions)
 
 
 def planned_changes(header: Dataset, quarantine: Quarantine) -> dict[int, Action]:
@@ -181,33 +149,4 @@ def _identity(tag: int, value: _Value, raw: Mapping[int, bytes], encoding: Encod
     new = value.text.encode("ascii") if not value.prefix else value.prefix.encode("ascii")
     if value.prefix:
         new += element_value(raw[tag], encoding).strip(b" \0")
-    return encode_element(tag, "LO", _even(new), encoding)
-
-
-def _item(originals: bytes, quarantine: Quarantine, encoding: Encoding) -> bytes:
-    """The item of OriginalAttributesSequence (PS3.3 C.12.1) that tells what was there before."""
-    before = encode_item(originals, encoding)
-    content = encode_element(attributes.MODIFIED_ATTRIBUTES, "SQ", before, encoding)
-    for tag, vr, value in (
-        (attributes.MODIFICATION_DATE_TIME, "DT", quarantine.modified_at_text),
-        (attributes.MODIFYING_SYSTEM, "LO", quarantine.modifying_system),
-        (attributes.SOURCE_OF_PREVIOUS_VALUES, "LO", quarantine.issuer),
-        (attributes.REASON_FOR_MODIFICATION, "CS", attributes.COERCE),
-    ):
-        content += encode_element(tag, vr, _even(value.encode("ascii")), encoding)
-    return encode_item(content, encoding)
-
-
-def _appended(raw: bytes | None, item: bytes, header: Dataset, encoding: Encoding) -> bytes:
-    """OriginalAttributesSequence with one more item; those that are there stay as they are."""
-    tag = attributes.ORIGINAL_ATTRIBUTES
-    before: bytes | None = b""
-    if raw is not None:
-        before = sequence_content(raw, encoding)
-        if before is None:  # UN: its items are implicit VR, and ours could not stand beside them
-            before = encode_sequence_items(header, tag, encoding)
-    return encode_element(tag, "SQ", (before or b"") + item, encoding)
-
-
-def _even(value: bytes) -> bytes:
-    return value + b" " * (len(value) % 2)
+    return encode_element(tag, "LO", even(new), encoding)

@@ -6,8 +6,10 @@ A foreign PatientID says nothing here: the same characters may be another person
 
 import re
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from hashlib import sha256
+
+from redact.reconcile.history import Provenance
 
 LONGEST = 64  # characters of a value of VR LO (PS3.5 table 6.2-1)
 _DIGEST = 16
@@ -33,9 +35,9 @@ class Quarantine:
     modified_at: datetime
 
     @property
-    def modified_at_text(self) -> str:
-        """`modified_at` as a DT value (PS3.5 6.2), in UTC and saying so."""
-        return self.modified_at.astimezone(UTC).strftime("%Y%m%d%H%M%S.%f+0000")
+    def provenance(self) -> Provenance:
+        """For the record of what is changed."""
+        return Provenance(self.issuer, self.modifying_system, self.modified_at)
 
 
 @dataclass(frozen=True, slots=True)

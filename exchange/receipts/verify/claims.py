@@ -14,7 +14,7 @@ STATEMENT_TYPE: Final = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE: Final = "urn:lockgate:exchange-receipt:v1"
 SUBJECT_SCOPE: Final = "dicom-dataset-after-file-meta"
 
-R1: Final = frozenset({"accepted", "deidentified", "quarantined"})
+R1: Final = frozenset({"accepted", "deidentified", "quarantined", "reidentified"})
 R2: Final = frozenset({"forwarded", "committed", "rejected"})
 R3: Final = frozenset({"closed"})
 _EDITIONS: Final = frozenset({"partner", "site"})

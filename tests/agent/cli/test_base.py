@@ -217,6 +217,29 @@ def test_plan_of_an_inbound_route_tells_what_the_quarantine_changes(site_file: P
     assert "quarantined" in call("plan", "-c", site_file, "--study", file).stdout
 
 
+def test_plan_of_a_return_route_tells_what_is_restored(site_file: Path) -> None:
+    site = site_file.read_text()
+    site_file.write_text(
+        site[: site.index("routes:")]
+        + "routes:\n  - {name: back, direction: inbound, match: {called_ae: BACK, peer: outgoing},"
+        + " deidentify: none, reason: reports come back, deliver: [outgoing],"
+        + " reidentify: {pseudonym_domain: gone, no_longer_routed: true}}\n"
+    )
+    site_file.write_text(site_file.read_text().replace("deliver: [outgoing]", "deliver: [pacs]"))
+    site_file.write_text(site_file.read_text().replace("peers:\n", "peers:\n  pacs: {folder: {path: .}}\n"))
+    file = str(get_testdata_file("CT_small.dcm"))
+    answer = call("plan", "-c", site_file, "--study", file, "--json")
+    (route,) = (PlanAnswer.model_validate_json(answer.stdout).studies or ())[0].routes
+    assert (route.identity, route.pseudonymDomain, route.unknown) == ("reidentified", "gone", "held")
+    actions = {element.keyword: element.action for element in route.elements}
+    for keyword in ("PatientID", "PatientName", "StudyDate", "AccessionNumber", "OtherPatientIDsSequence"):
+        assert actions[keyword] == "replaced"
+    assert "ContentDate" not in actions
+    assert "1CT1" not in answer.stdout
+    shown = call("plan", "-c", site_file, "--study", file).stdout
+    assert "domain gone; a patient unknown in it: held" in shown
+
+
 def test_plan_tells_unrouted_and_refused(site_file: Path, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "note.txt").write_text("no DICOM")

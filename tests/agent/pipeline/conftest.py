@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from typing import Any
 
 import pytest
 
@@ -28,7 +29,7 @@ def make_house(pool: Pool) -> Iterator[MakeHouse]:
     """Make a house; further lines of its route may be given."""
     with ExitStack() as stack:
 
-        def make(route: str = "", **more: str) -> House:
+        def make(route: str = "", **more: Any) -> House:
             house = House(stack.enter_context(short_folder()) / "site", stack, route, **more)
             house.appliance.pool = pool
             return house

@@ -75,10 +75,12 @@ class House:
         *,
         settle: str = "{quiet_seconds: 5.0}",
         peers: str = "",
+        folders: Sequence[str] = (),
     ) -> None:
         self.folder = folder
         self.now = START
-        (folder / "outgoing").mkdir(parents=True)
+        for name in ("outgoing", *folders):
+            (folder / name).mkdir(parents=True)
         (folder / "profiles").mkdir()
         (folder / "profiles" / "headers.yaml").write_text(PROFILE)
         init_site_keys(folder / "keys", "general-hospital", "edge-01", START, folder / "trust")

@@ -9,8 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exchange.crosswalk.reader import Opening, Reader
-from exchange.crosswalk.rows import Entry, PatientEntry, RowKind, RowSealer, SealedRow, UidEntry
+from exchange.crosswalk.reader import Opened, Opening, Reader, RouteOpening
+from exchange.crosswalk.rows import (
+    Dates,
+    Entry,
+    PatientEntry,
+    RowKind,
+    RowSealer,
+    SealedRow,
+    StudyEntry,
+    UidEntry,
+)
 from exchange.crosswalk.store import Crosswalk
 from exchange.domain.errors import CustodyError, JournalError, KeysError
 from exchange.domain.exchange import Role
@@ -205,6 +214,67 @@ def test_changed_or_moved_row_does_not_open(filled: Path, journal: Journal, colu
         for number in (1, 2):
             with pytest.raises(CustodyError, match="changed"):
                 reader.uid(opening(f"2.25.{number}"))
+
+
+STUDY = StudyEntry("2.25.1", "anon-77", Dates.SHIFTED)
+
+
+def returned(**changes: object) -> RouteOpening:
+    fields: dict[str, object] = {
+        "domain": "telerad",
+        "route": "from-telerad",
+        "exchange": "a" * 32,
+        "patients": frozenset({"anon-77", "anon-78"}),
+        "uids": frozenset({"2.25.1", "2.25.3", "2.25.99", "1.2.3"}),
+        "studies": frozenset({"2.25.1", "2.25.3"}),
+    }
+    return RouteOpening(**{**fields, **changes})  # type: ignore[arg-type]
+
+
+def test_a_route_opens_all_of_a_study_at_once(filled: Path, journal: Journal, tmp_path: Path) -> None:
+    with Crosswalk.open(filled, KEY) as crosswalk:
+        assert crosswalk.remember("telerad", [STUDY]) == 1
+    with Reader.open(filled, KEY, journal) as reader:
+        assert reader.for_route(returned()) == Opened(
+            {"anon-77": PATIENT},
+            {"2.25.1": UIDS[1], "2.25.3": UIDS[3]},
+            {("2.25.1", "anon-77"): frozenset({Dates.SHIFTED})},
+        )
+        (entry,) = read(tmp_path / "journal.jsonl")
+        assert (entry.kind, entry.outcome) == ("crosswalk.open", "ok")
+        assert entry.obj == {
+            "domain": "telerad", "route": "from-telerad", "exchange": "a" * 32,
+            "asked": 6, "patients": 1, "uids": 2,
+        }  # fmt: skip
+        journal.close()
+        with pytest.raises(JournalError):
+            reader.for_route(returned())
+
+
+def test_a_route_to_which_nothing_is_known_opens_nothing(
+    filled: Path, journal: Journal, tmp_path: Path
+) -> None:
+    with Reader.open(filled, KEY, journal) as reader:
+        for changes in ({"domain": "registry"}, {"patients": frozenset(), "uids": frozenset({"1.2.3"})}):
+            assert reader.for_route(returned(**changes)) == Opened()
+    entries = list(read(tmp_path / "journal.jsonl"))
+    assert [(one.kind, one.outcome, one.obj["code"]) for one in entries] == [
+        ("crosswalk.denied", "denied", "unknown")
+    ] * 2
+
+
+def test_a_study_may_be_known_with_several_patients_and_rules(filled: Path, journal: Journal) -> None:
+    """An id is corrected, or another route of the domain keeps dates: each is remembered."""
+    other = PatientEntry("HOSPITAL-ISSUER", "MRN-0816", "anon-78", 3)
+    links = [STUDY, StudyEntry("2.25.1", "anon-77", Dates.KEPT), StudyEntry("2.25.1", "anon-78", Dates.OTHER)]
+    with Crosswalk.open(filled, KEY) as crosswalk:
+        assert crosswalk.remember("telerad", [other, *links]) == 4
+        assert crosswalk.remember("telerad", links) == 0
+    with Reader.open(filled, KEY, journal) as reader:
+        assert reader.for_route(returned()).studies == {
+            ("2.25.1", "anon-77"): frozenset({Dates.SHIFTED, Dates.KEPT}),
+            ("2.25.1", "anon-78"): frozenset({Dates.OTHER}),
+        }
 
 
 def test_use_after_close_is_an_error(filled: Path) -> None:

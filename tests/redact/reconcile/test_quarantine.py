@@ -60,4 +60,4 @@ def test_a_repr_shows_nobody() -> None:
 
 
 def test_the_moment_is_told_in_utc() -> None:
-    assert quarantine("x-").modified_at_text == "20260101000000.000000+0000"
+    assert quarantine("x-").provenance.modified_at_text == "20260101000000.000000+0000"
