@@ -1,9 +1,10 @@
 """From the intake's threads to custody: arrivals are gathered and recorded in groups, and never forgotten."""
 
-import queue
+from collections import deque
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from itertools import islice
-from threading import Event
+from threading import Condition, Event
 
 import structlog
 
@@ -16,7 +17,6 @@ from exchange.domain.instance import SpooledInstance
 log = structlog.get_logger()
 
 _GROUP = 256
-_WAIT_SECONDS = 0.2
 _GATHER_SECONDS = 0.5
 _LEAST_GATHER_SECONDS = 0.1
 _AGAIN_SECONDS = 2.0
@@ -31,13 +31,21 @@ class ArrivalQueue:
     def __init__(self, appliance: Appliance, wake: Callable[[], None]) -> None:
         self._appliance = appliance
         self._wake = wake
-        self._waiting: queue.SimpleQueue[SpooledInstance] = queue.SimpleQueue()
+        self._waiting: deque[SpooledInstance] = deque()  # until it is recorded
+        self._change = Condition()
         self._closed = Event()
         self._hurried = Event()
 
     def put(self, instance: SpooledInstance) -> None:
         """Take one arrival from an intake thread; never blocks."""
-        self._waiting.put(instance)
+        with self._change:
+            self._waiting.append(instance)
+            self._change.notify()
+
+    def oldest(self) -> datetime | None:
+        """When the first of those came that are not recorded yet; None when all are."""
+        with self._change:
+            return self._waiting[0].arrival.received_at if self._waiting else None
 
     def hurry(self) -> None:
         """No more is to be expected now: what was gathered so far is recorded soon."""
@@ -47,6 +55,8 @@ class ArrivalQueue:
         """Let `run` end once the queue is empty."""
         self._closed.set()
         self._hurried.set()
+        with self._change:
+            self._change.notify()
 
     def run(self) -> None:
         """Record arrivals in groups until closed; runs in a thread of its own.
@@ -57,23 +67,23 @@ class ArrivalQueue:
             while not self._record(group):
                 if self._closed.wait(_AGAIN_SECONDS):
                     return  # start-up will find them in the spool
+            with self._change:
+                for _ in group:
+                    self._waiting.popleft()
+            self._wake()  # only now: a study may be quiet as soon as nothing of it waits here
 
     def _group(self) -> list[SpooledInstance]:
         """The next arrivals, gathered for a moment: each group costs the disk two fsyncs of its own."""
-        group: list[SpooledInstance] = []
-        while not group:
-            try:
-                group.append(self._waiting.get(timeout=_WAIT_SECONDS))
-            except queue.Empty:
-                if self._closed.is_set():
-                    return []
+        with self._change:
+            self._change.wait_for(lambda: self._waiting or self._closed.is_set())
+            if not self._waiting:
+                return []
         # Not at once: senders that open an association for each instance would cost a group for each.
         self._closed.wait(_LEAST_GATHER_SECONDS)
         self._hurried.wait(_GATHER_SECONDS - _LEAST_GATHER_SECONDS)
         self._hurried.clear()  # what comes from here on is hurried anew
-        while len(group) < _GROUP and not self._waiting.empty():
-            group.append(self._waiting.get())
-        return group
+        with self._change:
+            return list(islice(self._waiting, _GROUP))
 
     def _record(self, group: Sequence[SpooledInstance]) -> bool:
         try:
@@ -81,7 +91,6 @@ class ArrivalQueue:
         except LockgateError as error:
             log.error("arrivals not recorded yet", count=len(group), error_type=type(error).__name__)
             return False
-        self._wake()
         return True
 
 

@@ -148,6 +148,7 @@ class Daemon:
         self._stack.callback(self._parts.engine.close, GRACE_SECONDS)
         start(appliance, self._parts.engine)
         self._arrivals = ArrivalQueue(appliance, wake)
+        appliance.unrecorded = self._arrivals.oldest
         self._intake = DicomIntake(
             intake_listeners(configuration, self._ae_titles),
             appliance.spool,

@@ -64,6 +64,7 @@ class Appliance:
         questions: To archives, about studies that are still arriving.
         senders: Who has an association open with us.
         clockwatch: Notices that the clock was set; the schedule's own.
+        unrecorded: When the first arrival came that custody has not recorded yet; None when it has all.
         attesting: Held while a receipt is issued: two deliveries of one exchange may end at the same moment.
     """
 
@@ -86,4 +87,5 @@ class Appliance:
     questions: Questions = field(default_factory=Questions, repr=False)
     senders: Senders = field(default_factory=Senders, repr=False)
     clockwatch: ClockWatch = field(default_factory=ClockWatch, repr=False)
+    unrecorded: Callable[[], datetime | None] = lambda: None
     attesting: Lock = field(default_factory=Lock, repr=False)

@@ -30,18 +30,21 @@ def settle_due(appliance: Appliance) -> tuple[ExchangeRecord, ...]:
     """Settle every study that has arrived, by what is known of it (`agent.policy.settling`).
 
     Archives are asked in threads of their own: a study whose question is under way is looked at when the
-    answer has come.
+    answer has come. Arrivals that custody has not recorded yet may be of any study: for as long as they have
+    been waiting, nothing counts as quiet.
     """
     settled: list[ExchangeRecord] = []
+    now = appliance.clock()
+    now = min(now, appliance.unrecorded() or now)
     asked = appliance.questions.under_way()  # before custody is read: an answer in between is not missed
     announced_ids = announced(appliance.custody)
     for exchange in open_exchanges(appliance.custody):
         terms = _terms(appliance, exchange)
         soon = _first_look(exchange, terms, announced_ids)
-        if exchange.exchange_id in asked or soon > appliance.clock():
+        if exchange.exchange_id in asked or soon > now:
             continue
         seen, notices = gather(appliance, exchange)
-        verdict = weigh(terms, seen, appliance.clock())
+        verdict = weigh(terms, seen, now)
         if verdict.ask:
             ask(appliance, exchange, verdict.ask)
         elif verdict.rule is not None:

@@ -28,6 +28,23 @@ def test_a_group_is_recorded_as_a_whole_and_wakes_the_schedule_once(house: House
     assert woken == [3]
 
 
+def test_nothing_is_quiet_while_arrivals_wait_to_be_recorded(house: House) -> None:
+    """A machine under load records late; a study that is still coming must not be taken for complete."""
+    arrivals = ArrivalQueue(house.appliance, lambda: None)
+    house.appliance.unrecorded = arrivals.oldest
+    first, second = make_study(1, 2)
+    house.arrive([first])
+    house.wait(seconds=1)
+    arrivals.put(house.spooled(second))
+    assert house.settle() == ()
+
+    arrivals.close()
+    arrivals.run()
+    assert arrivals.oldest() is None
+    (settled,) = house.settle()
+    assert settled.instance_count == 2
+
+
 @pytest.mark.parametrize(
     ("seconds", "pause"), [(0.0, 0.02), (0.015, 0.045), (0.05, 0.15), (10.0, 0.25)], ids=str
 )
