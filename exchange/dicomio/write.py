@@ -6,17 +6,14 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from hashlib import sha256
-from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
 
-from pydicom.charset import default_encoding
 from pydicom.dataset import Dataset
-from pydicom.filebase import DicomIO
-from pydicom.filewriter import write_dataset
 from pydicom.tag import BaseTag
 
 from exchange.dicomio.digest import PixelDigest
+from exchange.dicomio.encode import encode_elements
 from exchange.dicomio.filemeta import encode_file_meta
 from exchange.dicomio.getters import integer, uid
 from exchange.dicomio.layout import PIXEL_TAGS, FileLayout
@@ -31,7 +28,6 @@ from exchange.dicomio.payloads import (
     encapsulated_field,
     native_field,
 )
-from exchange.dicomio.quiet import quiet
 from exchange.dicomio.refusals import unknown_syntax
 from exchange.dicomio.syntaxes import Encoding, encoding_of, is_encapsulated
 from exchange.domain.codes import ReasonCode
@@ -99,7 +95,7 @@ def write_instance(
             nor is its extended offset table where the frames are not copied.
         transfer_syntax_uid: What to write; must suit the payload.
         pixels: The pixel data element, None for none.
-        encode: Encodes the other elements; by default pydicom does, after converting each value.
+        encode: Encodes the other elements; by default `encode_elements`.
 
     Raises:
         InputError: `transfer-syntax`, unknown or unfit for this payload; `missing-uid`; `internal`, an
@@ -176,32 +172,10 @@ def _write_data_set(
     before = [tag for tag in tags if tag < boundary]
     behind = [tag for tag in tags if tag >= boundary]
     extended = pixel_field.extended if pixel_field else None
-    sink.write(encode(ds, before, encoding) if encode else _encode(ds, before, encoding, extended))
+    sink.write(encode(ds, before, encoding) if encode else encode_elements(ds, before, encoding, extended))
     digest = _write_pixels(sink, encoding, pixel_field) if pixel_field else ""
-    sink.write(encode(ds, behind, encoding) if encode else _encode(ds, behind, encoding))
+    sink.write((encode or encode_elements)(ds, behind, encoding))
     return digest
-
-
-def _encode(
-    whole: Dataset, tags: Sequence[BaseTag], encoding: Encoding, extended: tuple[bytes, bytes] | None = None
-) -> bytes:
-    """Some elements of the data set, in its character set; with an extended offset table if there is one."""
-    part = Dataset()
-    for tag in tags:
-        part[tag] = whole.get_item(tag)
-    if extended:
-        part.ExtendedOffsetTable, part.ExtendedOffsetTableLengths = extended
-    raw = BytesIO()
-    buffer = DicomIO(raw)
-    buffer.is_implicit_VR, buffer.is_little_endian = encoding.implicit_vr, encoding.little_endian
-    try:
-        with quiet():
-            write_dataset(buffer, part, whole.get("SpecificCharacterSet") or default_encoding)
-    except Exception:  # noqa: BLE001 - the boundary to pydicom for one file; its texts may quote values
-        raise InputError(
-            ReasonCode.INTERNAL, "cannot write the instance: an element cannot be encoded"
-        ) from None
-    return raw.getvalue()
 
 
 def _write_pixels(sink: _HashingSink, encoding: Encoding, pixel_field: PixelField) -> str:

@@ -12,7 +12,7 @@ from runner import Held, run
 from agent.config.profiles import load_profile
 from exchange.dicomio.examine import examine
 from exchange.dicomio.getters import text
-from exchange.dicomio.header import read_header_at
+from exchange.dicomio.header import Convertible, read_header_at
 from exchange.dicomio.payloads import CopyPayload
 from exchange.dicomio.write import write_instance
 from exchange.domain.errors import HeldError, InputError
@@ -28,10 +28,10 @@ KEY = bytes(range(1, 33))
 
 def prepare(job, files):
     profile, pseudonymiser = load_profile("default"), Pseudonymiser(KEY, "benchmark")
-    patients, found = {}, defaultdict(list)
+    patients, found, known = {}, defaultdict(list), Convertible()
     for source, _ in files:
         try:
-            ds = read_header_at(examine(Path(source)))
+            ds = read_header_at(examine(Path(source)), known=known)
         except InputError:
             continue
         patients[source] = (text(ds, "IssuerOfPatientID"), text(ds, "PatientID"))
@@ -47,7 +47,7 @@ def prepare(job, files):
                 cleaners[key] = InstanceCleaner(plan).run
             else:
                 context = HeaderContext(profile, pseudonymiser, identifiers)
-                cleaners[key] = lambda source, target: only_clean(context, source, target)
+                cleaners[key] = lambda source, target: only_clean(context, source, target, known)
         return cleaners[key]
 
     def clean(source, proposed):
@@ -60,9 +60,9 @@ def prepare(job, files):
     return clean
 
 
-def only_clean(context, source, target):
+def only_clean(context, source, target, known):
     layout = examine(source)
-    ds = read_header_at(layout)
+    ds = read_header_at(layout, known=known)
     clean_header(ds, context)
     payload = CopyPayload(layout) if layout.pixels else None
     write_instance(target, ds, layout.transfer_syntax_uid, payload)
