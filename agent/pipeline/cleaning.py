@@ -45,6 +45,7 @@ def clean_study(
             identifiers=study.identifiers,
             released=released,
             canary_seed=attempt.token.encode(),
+            iod_required=route.route.iod_unchecked == "hold",
         )
         result: CleanResult = appliance.pool.submit(
             CLEAN, task, seconds=seconds, on_progress=partial(appliance.progress.advance, exchange_id)

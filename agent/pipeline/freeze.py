@@ -69,7 +69,7 @@ class Frozen:
 def merged(new: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
     """Totals of instances cleaned now and before: what holds for both, and `not shown` where they differ."""
     both = dict(new)
-    for key in ("knownIdentifiers", "textDetection", "canary", "profileSha256", "tableEdition"):
+    for key in ("knownIdentifiers", "textDetection", "canary", "dciodvfy", "profileSha256", "tableEdition"):
         if before.get(key) != new.get(key):
             both[key] = "not shown"
     both["methodCodes"] = sorted({*new.get("methodCodes", ()), *before.get("methodCodes", ())})

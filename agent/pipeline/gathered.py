@@ -39,7 +39,8 @@ class CleanedPart:
         patients: Issuer and id as they came in the instances, to the pseudonym; placeholders are left out.
         links: Whose study it is, for what comes back.
         codes: Of CID 7050, of what was really done.
-        pixels, known, canary: What the proofs say of these, over all instances; "" where one has no proof.
+        pixels, known, canary, dciodvfy: What the proofs say of these, over all instances; "" where one has
+            none.
         text: What they say of text in pixels, over the instances that have pixels.
     """
 
@@ -52,6 +53,7 @@ class CleanedPart:
     pixels: frozenset[str]
     known: frozenset[str]
     canary: frozenset[str]
+    dciodvfy: frozenset[str]
     text: frozenset[str]
     findings: tuple[Finding, ...]
     cleaner: tuple[ModelFacts, ...]
@@ -78,6 +80,7 @@ def part_of(result: CleanResult, links: tuple[StudyEntry, ...] = ()) -> CleanedP
         pixels=frozenset(one.pixels for one in instances),
         known=frozenset(one.proof.known_identifiers if one.proof else "" for one in instances),
         canary=frozenset(one.proof.canary if one.proof else "" for one in instances),
+        dciodvfy=frozenset(one.proof.dciodvfy if one.proof else "" for one in instances),
         text=frozenset(
             one.proof.text_detection if one.proof else "" for one in instances if one.pixels != "none"
         ),
@@ -207,6 +210,7 @@ def _counts(rows: Iterable[FrozenInstance], parts: Sequence[CleanedPart], profil
         "knownIdentifiers": _common(_over(part.known for part in parts)),
         "textDetection": _common(text) if text else "no pixels",
         "canary": _common(_over(part.canary for part in parts)),
+        "dciodvfy": _common(_over(part.dciodvfy for part in parts)),
         "proofMethod": METHOD,
         "cleanerModels": _models(parts[0].cleaner),
         "proverModels": _models(parts[0].prover),

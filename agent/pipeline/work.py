@@ -33,6 +33,7 @@ from redact.stage import (
     InstanceCleaner,
     Readers,
 )
+from redact.verify.dciodvfy import Dciodvfy
 from triage.quality.summary import InstanceSummary, summarise
 
 START = "agent.pipeline.work:start"
@@ -51,12 +52,14 @@ class WorkerFacts:
         model_folders: Where weights are looked for; None for the usual places.
         providers: Execution providers in order, from the firmware profile.
         threads: Threads of one model.
+        dciodvfy: The program that the proof asks for its opinion on the IOD; None where none is configured.
     """
 
     catalogue: Path
     model_folders: tuple[Path, ...] | None
     providers: tuple[str, ...]
     threads: int
+    dciodvfy: Path | None = None
 
 
 @dataclass
@@ -74,6 +77,11 @@ class Models:
     def prover(self) -> tuple[TextReader, tuple[ModelFacts, ...]]:
         """The prover's reader, with other weights."""
         return self._open("prover")
+
+    @cached_property
+    def dciodvfy(self) -> Dciodvfy | None:
+        """The second opinion on the IOD; None where it is not configured."""
+        return Dciodvfy(self.facts.dciodvfy) if self.facts.dciodvfy else None
 
     def _open(self, name: str) -> tuple[TextReader, tuple[ModelFacts, ...]]:
         store = open_store(self.facts.catalogue, self.facts.model_folders)
@@ -133,7 +141,11 @@ class IndexedPart:
 
 @dataclass(frozen=True, slots=True)
 class CleanTask:
-    """A part of a study to be cleaned; `files` are (key, source), each written to its `plain_file`."""
+    """A part of a study to be cleaned; `files` are (key, source), each written to its `plain_file`.
+
+    Attributes:
+        iod_required: Whether what dciodvfy has not checked is held.
+    """
 
     files: tuple[tuple[str, Source], ...]
     folder: Path
@@ -142,6 +154,7 @@ class CleanTask:
     identifiers: HarvestedIdentifiers = field(repr=False)
     released: frozenset[ReasonCode] = frozenset()
     canary_seed: bytes = field(default=b"", repr=False)
+    iod_required: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +239,8 @@ def clean_files(task: CleanTask, context: WorkerContext) -> CleanResult:
         readers=Readers(),
         released=task.released,
         canary_seed=task.canary_seed,
+        dciodvfy=models.dciodvfy,
+        iod_required=task.iod_required,
     )
     facts: tuple[tuple[ModelFacts, ...], tuple[ModelFacts, ...]] = ((), ())
     if plan.cleans_pixels:

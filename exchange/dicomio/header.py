@@ -1,6 +1,7 @@
 """`read_header`: the data set without its pixels, through pydicom, after the structural walk said yes."""
 
 from io import BytesIO
+from operator import itemgetter
 
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset, FileMetaDataset
@@ -113,8 +114,8 @@ def _convert(ds: Dataset, limits: Limits, known: Convertible | None) -> None:
     """Convert every element that is not known to convert."""
     declared = ds.get_item(_CHARACTER_SET)
     character_set = None if declared is None else declared.value
-    for tag in sorted(ds.keys()):
-        key = None if known is None else known.key(ds.get_item(tag), character_set)
+    for tag, element in sorted(ds.items(), key=itemgetter(0)):
+        key = None if known is None else known.key(element, character_set)
         if known is not None and key in known:
             continue
         _convert_element(ds[tag], limits)

@@ -143,6 +143,7 @@ class ProofFacts:
     passed: str
     instances: int = 0
     canary: str = ""  # found | not found
+    dciodvfy: str = ""  # no new dciodvfy error | dciodvfy not run | not shown
     ocr_models: tuple[OcrModel, ...] = ()
 
 

@@ -95,17 +95,17 @@ def _walk(ds: Dataset, depth: int) -> Iterator[Identifier]:
         return
     if CONCEPT_NAME in ds:
         yield from _of_content_item(ds)
-    for tag in ds.keys():  # noqa: SIM118 - iterating a Dataset itself would decode every element
-        if tag.is_private:
-            continue
-        vr = _vr(ds, int(tag))
+    # Iterating a data set itself would decode every element.
+    public = [(int(key), element.VR) for key, element in ds.items() if not key >> 16 & 1]
+    for tag, found in public:
+        vr = _known_vr(tag, found)
         if vr == "SQ":
             for item in ds[tag].value or ():
                 yield from _walk(item, depth + 1)
-                if int(tag) in _PERSON_CODE_TAGS:
+                if tag in _PERSON_CODE_TAGS:
                     yield from _of_person_code(item, keyword_for_tag(tag))
-        elif vr in {"PN", "DA", "DT", "UI"} or int(tag) in _KIND_OF:
-            yield from _of_element(ds, int(tag), vr)
+        elif vr in {"PN", "DA", "DT", "UI"} or tag in _KIND_OF:
+            yield from _of_element(ds, tag, vr)
 
 
 def _of_content_item(item: Dataset) -> Iterator[Identifier]:
@@ -117,7 +117,7 @@ def _of_content_item(item: Dataset) -> Iterator[Identifier]:
     for tag, value_type in VALUE_TYPES.items():
         if tag in item and (value_type in {"TEXT", "PNAME"} or tag == NUMERIC_VALUE):
             yield from _of_identifying(item, tag, kind, source)
-        elif tag in item and _vr(item, tag) == "SQ":
+        elif tag in item and _known_vr(tag, item.get_item(tag).VR) == "SQ":
             for inner in item[tag].value or ():
                 if NUMERIC_VALUE in inner:
                     yield from _of_identifying(inner, NUMERIC_VALUE, kind, source)
@@ -142,8 +142,8 @@ def _of_person_code(code: Dataset, source: str) -> Iterator[Identifier]:
         yield from _of_name(str(code[_CODE_MEANING].value), IdentifierKind.PERSON, source)
 
 
-def _vr(ds: Dataset, tag: int) -> str:
-    vr = ds.get_item(tag).VR
+def _known_vr(tag: int, vr: str | None) -> str:
+    """The VR as it was read; the dictionary's where none was, or UN."""
     if vr in {None, "UN", ""}:
         try:
             return dictionary_VR(tag)

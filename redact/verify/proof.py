@@ -7,7 +7,7 @@ Steps, in this order (numbers repeated beside the code):
 (3) no private element but those that the profile keeps; PatientIdentityRemoved is YES;
 (4) every date is the shifted original, every identifying UID the mapped one; content items (SR) hold nothing
     under an identifying name, and their references are intact;
-(5) the IOD is no worse than before, through the whole content tree;
+(5) the IOD is no worse than before, through the whole content tree; dciodvfy, where it is asked, agrees;
 (6) a second reader finds no identity in the pixels;
 (7) the digest of what was examined is that of the file after the examination.
 
@@ -36,6 +36,7 @@ from redact.verify import forms
 from redact.verify.canary import Canary, check_block, check_stream
 from redact.verify.content import ContentNotes
 from redact.verify.dates import check_dates, shifted_day
+from redact.verify.dciodvfy import NOT_RUN, Dciodvfy
 from redact.verify.envelope import envelope_elements
 from redact.verify.expectations import Expectations
 from redact.verify.inventory import Inventory, dataset_walk, opened, read_inventory
@@ -73,6 +74,7 @@ class InstanceProof:
         known_identifiers: `absent`.
         text_detection: `none found` or `not examined`.
         iod: `no worse` or `unknown SOP class`.
+        dciodvfy: Whether dciodvfy agrees, in the words of `redact.verify.dciodvfy`.
         canary: `found`.
     """
 
@@ -84,6 +86,7 @@ class InstanceProof:
     text_detection: str
     iod: str
     canary: str
+    dciodvfy: str = NOT_RUN
 
 
 @dataclass
@@ -95,12 +98,16 @@ class Prover:
         expectations: What the profile lets remain, and the pseudonyms.
         pixel_proof: The second reading, None where pixels are not examined.
         canary_seed: Anything that belongs to this run; the same seed gives the same canary.
+        dciodvfy: The second opinion on the IOD, None where it is not asked.
+        iod_required: Whether an instance is held for which there is no second opinion.
     """
 
     identifiers: HarvestedIdentifiers = field(repr=False)
     expectations: Expectations
     pixel_proof: PixelProof | None = None
     canary_seed: bytes = b""
+    dciodvfy: Dciodvfy | None = None
+    iod_required: bool = False
     _compiled: dict[object, Tokens] = field(default_factory=dict, init=False, repr=False)
     _known: frozenset[str] = field(default=frozenset(), init=False, repr=False)
 
@@ -117,7 +124,8 @@ class Prover:
             OSError: A file cannot be read.
         """
         digest, layout = _examine_cleaned(cleaned)
-        before = read_inventory(original, examine(original))
+        came = examine(original)
+        before = read_inventory(original, came)
         shift_days = self._shift_days(before)
         tokens = self._tokens(before, shift_days)
         canary = check_stream(self._canary, tokens, self.expectations)  # (0)
@@ -128,6 +136,7 @@ class Prover:
         check_content(before.content, after.content, self.expectations)
         check_dates(before, after, self.expectations, shift_days)
         iod = check_iod(before, after)  # (5)
+        agrees = self._ask_dciodvfy(came, layout, before, after)
         text_detection = self._check_pixels(original, cleaned, layout)  # (6)
         if dataset_sha256(cleaned) != digest:  # (7)
             raise _held(ReasonCode.PROOF_IDENTIFIER, "the file changed while it was examined", "")
@@ -140,6 +149,7 @@ class Prover:
             text_detection=text_detection,
             iod=iod,
             canary=canary,
+            dciodvfy=agrees,
         )
 
     def _shift_days(self, before: Inventory) -> int:
@@ -185,6 +195,14 @@ class Prover:
             old, new = before.values.get(tag, ""), after.values.get(tag, "")
             if old and new != self.expectations.pseudonymiser.uid(old):
                 raise _held(ReasonCode.PROOF_IDENTIFIER, "a UID is not the mapped one", path)
+
+    def _ask_dciodvfy(self, came: FileLayout, made: FileLayout, before: Inventory, after: Inventory) -> str:
+        said = NOT_RUN
+        if self.dciodvfy is not None:
+            said = self.dciodvfy.compare(came, made, (before.present, after.present))
+        if said == NOT_RUN and self.iod_required:
+            raise _held(ReasonCode.PROOF_IOD, "dciodvfy has not checked it, and the route wants that", "")
+        return said
 
     def _check_pixels(self, original: Source, cleaned: Path, layout: FileLayout) -> str:
         if self.pixel_proof is None or layout.pixels is None:

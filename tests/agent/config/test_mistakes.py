@@ -276,6 +276,15 @@ MISTAKES = [
         "there is no file",
         "did you mean ca.pem?",
     ),
+    Mistake(
+        "missing program",
+        "routes:",
+        "proof: {dciodvfy: /nowhere/dciodvfy}\nroutes:",
+        10,
+        19,
+        "there is no program",
+        "dicom3tools",
+    ),
     Mistake("missing folder", "path: outgoing", "path: outgone", 9, 29, "there is no folder", "mkdir"),
     Mistake(
         "pin format", 'dicom-web"}', 'dicom-web"}, pin: abc', 8, 72, "the pin must be sha256:", "openssl"

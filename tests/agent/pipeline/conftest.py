@@ -19,7 +19,7 @@ MakeHouse = Callable[..., House]
 @pytest.fixture(scope="module")
 def pool() -> Iterator[Pool]:
     """Real workers; starting them is what costs."""
-    workers = Pool(1, START, worker_facts(firmware_profile()))
+    workers = Pool(1, START, worker_facts(firmware_profile(), None))
     yield workers
     workers.close(1.0)
 

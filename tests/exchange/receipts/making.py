@@ -211,7 +211,7 @@ def body(study: Study, **changes: object) -> ReceiptBody:
             uids_mapped=14,
             date_shift="yes",
             pixel=PixelFacts(regions=3, instances=1, ocr_models=(model,)),
-            proof=ProofFacts("independent-reread", "yes", 4, "found", (model,)),
+            proof=ProofFacts("independent-reread", "yes", 4, "found", "no new dciodvfy error", (model,)),
         ),
         checks=(CheckFacts("quality.slice-gap", "note", "SliceLocation, 1 gap"),),
         models=(
