@@ -16,6 +16,7 @@ from redact.verify.content import VALUE_TYPE_OF, ContentNotes
 from redact.verify.decode import DATE_VRS, NUMERIC_VRS, TEXT_VRS, looks_like_text, texts_of
 from redact.verify.expectations import Expectations
 from redact.verify.tokens import Kinds, Tokens
+from redact.verify.unpack import LEAST, is_packed, unpacked
 from redact.verify.vocabulary import common_words
 from redact.verify.walk import Buffer, Element, Walk
 
@@ -28,6 +29,7 @@ _MAPPED_UID = b"2.25."
 _STANDARD_UID = b"1.2.840.10008."
 _UID = frozenset({IdentifierKind.UID})
 _DATE = frozenset({IdentifierKind.DATE})
+_NEVER_PACKED = frozenset({"UI", *NUMERIC_VRS, *DATE_VRS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +126,7 @@ class Scanner:
     def _element(self, buffer: Buffer, element: Element) -> Iterator[Leak]:
         if element.end == element.start or element.is_pixels or element.vr == "SQ":
             return
+        yield from self._packed(buffer, element)
         binary = element.vr not in TEXT_VRS | NUMERIC_VRS | DATE_VRS and element.vr != "UI"
         if binary and element.end - element.start > MAX_TEXT_IN_BINARY:
             return  # words have no boundaries in bulk data: scan 1 is the one that counts there
@@ -133,6 +136,34 @@ class Scanner:
         for kinds in self._kinds(element, value.strip(b" \0")):
             if not self._allows(element, kinds):
                 yield Leak(element.path, kinds, "decoded")
+
+    def _packed(self, buffer: Buffer, element: Element) -> Iterator[Leak]:
+        """What is packed in the value; of large bulk data only what begins as a compressed file does."""
+        if element.vr in _NEVER_PACKED or element.end - element.start < LEAST:
+            return
+        large = element.end - element.start > MAX_TEXT_IN_BINARY
+        if (
+            large
+            and element.vr not in TEXT_VRS
+            and not is_packed(bytes(buffer[element.start : element.start + 8]))
+        ):
+            return
+        try:
+            for content in unpacked(bytes(buffer[element.start : element.end])):
+                self.scanned_bytes += len(content)
+                for kinds in self._kinds_in(content):
+                    if not self._allows(element, kinds):
+                        yield Leak(element.path, kinds, "unpacked")
+        except HeldError as error:
+            raise HeldError(error.code, error.message, element.path, error.hint) from None
+
+    def _kinds_in(self, content: bytes) -> Iterator[Kinds]:
+        """Identifiers in bytes that are no value of their own: by the patterns, and by the text's rules."""
+        for hit in self.tokens.patterns.scan(content):
+            yield self.tokens.pattern_kinds[hit.pattern]
+        if looks_like_text(content):
+            for text in texts_of(content, b""):
+                yield from (match.kinds for match in self.tokens.match(text) if not match.standalone_word)
 
     def _allows(self, element: Element, kinds: Kinds) -> bool:
         """Whether the profile lets identifiers of these kinds stand here, by tag or by concept name."""
