@@ -45,7 +45,7 @@ def vr_of(ds: Dataset, tag: int) -> str:
 
 def strings(ds: Dataset, tag: int, vr: str) -> list[str]:
     """The values of a string element, without padding."""
-    data = _raw_bytes(ds, tag)
+    data = raw_bytes(ds, tag)
     if data is not None and vr in ASCII_VRS:
         return _parts(data.decode("latin-1"), vr, " \0")
     if data is not None and vr in TEXT_VRS and data.isascii() and b"\x1b" not in data:
@@ -71,7 +71,7 @@ def is_opaque(ds: Dataset, tag: int, vr: str) -> bool:
     return not value.isascii() or b"\x1b" in value
 
 
-def _raw_bytes(ds: Dataset, tag: int) -> bytes | None:
+def raw_bytes(ds: Dataset, tag: int) -> bytes | None:
     """The bytes of an element that was not decoded yet, or is bytes when decoded (UN); None of any other."""
     value: object = ds.get_item(tag).value
     return value if isinstance(value, bytes) else None
@@ -144,7 +144,7 @@ def is_text(data: bytes) -> bool:
 def looks_numeric(ds: Dataset, tag: int, vr: str) -> bool:
     """Whether a binary number can be one: as many values as PS3.6 says, and not text in disguise."""
     unit = _UNIT_BYTES.get(vr, _ARRAY_BYTES.get(vr))
-    data = _raw_bytes(ds, tag)
+    data = raw_bytes(ds, tag)
     if data is None:
         data = _packed(ds[Tag(tag)].value, vr)
     if not data or unit is None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from redact.headers.elements import TEXT_VRS, put_ascii, put_text, strings
+from redact.headers.numbers import BINARY_VRS, clean_numbers
 from redact.headers.place import Place, Result, Run
 from redact.headers.rules import DATE_VRS
 from redact.headers.text import clean_code, clean_descriptor
@@ -113,6 +114,10 @@ def keep(run: Run, place: Place) -> Result:
         return clean_text(run, place, run.context.without_patient)
     if place.vr == "CS":
         return clean_codes(run, place)
+    if place.vr in BINARY_VRS:
+        return clean_numbers(run, place)
+    if place.vr in {"DS", "IS"} and run.context.matcher.has_number(strings(place.ds, place.tag, place.vr)):
+        return place.dispose()
     return Result.KEPT
 
 

@@ -10,6 +10,7 @@ from pydicom.dataset import Dataset
 
 from redact.headers import tables
 from redact.headers.elements import ASCII_VRS, TEXT_VRS, is_opaque, strings, vr_of
+from redact.headers.numbers import BINARY_VRS, patients_numbers
 from redact.headers.place import Place, Result, Run
 from redact.headers.profile import Option
 from redact.headers.rules import Decision, Handling
@@ -82,6 +83,8 @@ def _readable(place: Place) -> bool:
 
 
 def _names_somebody(run: Run, place: Place) -> bool:
+    if place.vr in BINARY_VRS:
+        return bool(patients_numbers(run.context.matcher, place.ds, place.tag, place.vr))
     if place.vr not in TEXT_VRS | ASCII_VRS:
         return False
     return any(run.context.matcher.found(value) for value in strings(place.ds, place.tag, place.vr))

@@ -14,8 +14,9 @@ from pydicom.dataelem import RawDataElement
 
 from exchange.domain.codes import ReasonCode
 from exchange.domain.errors import HeldError
-from redact.headers.elements import TEXT_VRS, is_text, looks_numeric, strings
+from redact.headers.elements import TEXT_VRS, is_text, strings
 from redact.headers.listed import clean_codes, clean_text, keep_date, map_uid, shift
+from redact.headers.numbers import BINARY_VRS, clean_numbers
 from redact.headers.place import Place, Result, Run
 from redact.headers.profile import Option
 from redact.headers.rules import DATE_VRS
@@ -30,7 +31,6 @@ _CODING_SCHEME = 0x00080102
 _CODE_VALUES = frozenset({0x00080100, 0x00080102, 0x00080103, 0x00080119, 0x00080120})
 _CHARACTER_SETS = re.compile(r"(?:ISO[_ -](?:IR|2022[_ -]IR)[_ -]\d{1,3}|GB18030|GBK)?", re.ASCII)
 _DECIMAL = re.compile(r" *[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})? *", re.ASCII)
-_NUMBERS = frozenset({"US", "SS", "UL", "SL", "FL", "FD", "AT", "OD", "OF", "OL", "OV", "SV", "UV"})
 # Names that makers give to things, which the standard lists nowhere as identifying.
 _TECHNICAL = frozenset(
     {
@@ -103,11 +103,12 @@ def clean_unlisted(run: Run, place: Place) -> Result:
     """Clean one attribute that has no row in Table E.1-1.
 
     Raises:
-        HeldError: A code holds an identifier of the patient: without it the object would say something else.
+        HeldError: A code or a number that the object needs is an identifier of the patient's: without it the
+            object would say something else.
     """
     vr = place.vr
-    if vr in _NUMBERS:
-        return Result.KEPT if looks_numeric(place.ds, place.tag, vr) else place.dispose()
+    if vr in BINARY_VRS:
+        return clean_numbers(run, place)
     if vr in TEXT_VRS:
         return _text(run, place)
     handler = _BY_VR.get(vr)

@@ -7,6 +7,8 @@ run; `spellings` makes them. Matches are mapped back to the original text, so wh
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
+from struct import pack, unpack
 
 from rapidfuzz.distance import DamerauLevenshtein
 
@@ -16,6 +18,8 @@ from redact.identifiers.spellings import Spelling, fold, spellings
 _WORD = re.compile(r"[^\W\d_]+")
 _FUZZY_LENGTH = 6  # from this length on, a word at one edit's distance is the same name mistyped
 _NUMBER_LENGTH = 5
+_LONGEST_NUMBER = 64  # digits; as long as the longest id (LO)
+_WHOLE = re.compile(r"\s*[+-]?0*([1-9]\d{4,})(?:\.0*)?\s*", re.ASCII)
 _CACHE_LIMIT = 50_000
 
 
@@ -37,6 +41,8 @@ class Matcher:
             spelling.plain for spelling in made if spelling.fuzzy and len(spelling.plain) >= _FUZZY_LENGTH
         )
         self._numbers = frozenset(_plain_numbers(identifiers))
+        self._doubles = frozenset(float(number) for number in self._numbers)
+        self._singles = frozenset(map(_single, self._doubles))
         self._cache: dict[str, Cleaned] = {}
 
     def __repr__(self) -> str:
@@ -47,10 +53,19 @@ class Matcher:
         return self.clean(text).hits > 0
 
     def has_number(self, values: Sequence[str]) -> bool:
-        """Whether a numeric value is one of the patient's numbers of five digits and more."""
-        return bool(self._numbers) and not self._numbers.isdisjoint(
-            value.strip().lstrip("+0") for value in values
-        )
+        """Whether a DS or IS value, however written, is one of the patient's numbers (five digits, more)."""
+        return bool(self._numbers) and not self._numbers.isdisjoint(map(_plain, values))
+
+    def has_value(self, value: float, *, single: bool = False) -> bool:
+        """Whether a binary number is one of those numbers, whatever its sign.
+
+        Args:
+            value: As decoded.
+            single: Whether it was stored in single precision, which keeps some seven digits of a number.
+        """
+        if isinstance(value, float):
+            return abs(value) in (self._singles if single else self._doubles)
+        return str(abs(value)) in self._numbers
 
     def clean(self, text: str) -> Cleaned:
         """The text without any harvested identifier.
@@ -95,8 +110,33 @@ def _plain_numbers(identifiers: HarvestedIdentifiers) -> Iterator[str]:
     for item in identifiers.of(IdentifierKind.PATIENT_ID, IdentifierKind.NUMBER, IdentifierKind.PHONE):
         # The number in MRN-4471180 names the patient without its letters, too.
         for digits in re.findall(r"\d+", re.sub(r"[\W_]", "", item.value)):
-            if len(digits.lstrip("0")) >= _NUMBER_LENGTH:
-                yield digits.lstrip("0")
+            if _NUMBER_LENGTH <= len(digits.lstrip("0")) <= _LONGEST_NUMBER:
+                yield str(int(digits))
+
+
+def _plain(value: str) -> str:
+    """A DS or IS value as the digits of a whole number; "" where it is none of five digits or more."""
+    match = _WHOLE.fullmatch(value)
+    if match:
+        return match[1]
+    if "e" not in value.lower():
+        return ""
+    try:
+        number = Decimal(value.strip())
+    except InvalidOperation:
+        return ""
+    # The exponent is looked at first: a few characters may stand for a number of a billion digits.
+    whole = number.is_finite() and number.adjusted() < _LONGEST_NUMBER and number == int(number)
+    return str(abs(int(number))) if whole else ""
+
+
+def _single(value: float) -> float:
+    """The nearest number of single precision; of one too large for it, itself."""
+    try:
+        (single,) = unpack("<f", pack("<f", value))
+    except OverflowError:
+        return value
+    return float(single)
 
 
 def _compile(made: frozenset[Spelling]) -> re.Pattern[str] | None:

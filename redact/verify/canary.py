@@ -1,7 +1,8 @@
 """A planted identifier that every run must find: a proof that cannot fail proves nothing.
 
 The canary goes through the very scanner that examined the instance, with the same compiled tokens: as raw
-bytes across a block border, in a nested text element, in a private element, in unknown bytes and in UTF-16.
+bytes across a block border, in a nested text element, in a private element, in unknown bytes, in UTF-16 and
+as a binary number.
 """
 
 import struct
@@ -110,6 +111,7 @@ def _planted_dataset(canary: Canary) -> tuple[bytes, set[tuple[str, str]]]:
             _element(0x00100011, b"UN", b"\x00\x01" + canary.number.encode() + b"\x00"),
             _element(0x00280011, b"OB", name.encode("utf-16-le")),
             _element(0x0040A730, b"SQ", item),
+            _element(0x00720083, b"UV", struct.pack("<Q", int(canary.number))),
             _element(0x7FE00010, b"OW", b"\x10\x00" * 40 + name.encode() + b"\x10" * 21),
         ]
     )
@@ -121,6 +123,7 @@ def _planted_dataset(canary: Canary) -> tuple[bytes, set[tuple[str, str]]]:
         ("(0010,0011)", "raw"),
         ("(0028,0011)", "raw"),
         ("(0040,A730)[0].(0040,A160)", "decoded"),
+        ("(0072,0083)", "decoded"),
         ("(7FE0,0010)", "raw"),
     }
     return stream, planted
@@ -137,6 +140,6 @@ def _planted_block(canary: Canary) -> memoryview:
 def _element(tag: int, vr: bytes, value: bytes) -> bytes:
     padded = value + b"\0" * (len(value) % 2)
     head = struct.pack("<HH", tag >> 16, tag & 0xFFFF) + vr
-    if vr in {b"OB", b"OW", b"SQ", b"UN", b"UT"}:
+    if vr in {b"OB", b"OW", b"SQ", b"UN", b"UT", b"UV"}:
         return head + struct.pack("<HI", 0, len(padded)) + padded
     return head + struct.pack("<H", len(padded)) + padded

@@ -40,7 +40,7 @@ from redact.verify.dciodvfy import NOT_RUN, Dciodvfy
 from redact.verify.envelope import envelope_elements
 from redact.verify.expectations import Expectations
 from redact.verify.inventory import Inventory, dataset_walk, opened, read_inventory
-from redact.verify.iod import check_iod
+from redact.verify.iod import check_iod, types_of
 from redact.verify.relations import check_content
 from redact.verify.scan import Leak, Scanner
 from redact.verify.tokens import Tokens, compile_tokens
@@ -129,7 +129,12 @@ class Prover:
         shift_days = self._shift_days(before)
         tokens = self._tokens(before, shift_days)
         canary = check_stream(self._canary, tokens, self.expectations)  # (0)
-        scanner = Scanner(tokens, self.expectations)
+        scanner = Scanner(
+            tokens,
+            self.expectations,
+            little_endian=layout.little_endian,
+            types=types_of(before.values.get(_SOP_CLASS, "")),
+        )
         after = _scan(scanner, layout)  # (1) (2)
         self._check_marks(after)  # (3)
         self._check_uids(before, after)  # (4)

@@ -15,6 +15,16 @@ from redact.verify.bytescan import Hit
 from redact.verify.content import VALUE_TYPE_OF, ContentNotes
 from redact.verify.decode import DATE_VRS, NUMERIC_VRS, TEXT_VRS, looks_like_text, texts_of
 from redact.verify.expectations import Expectations
+from redact.verify.iod import AttributeTypes
+from redact.verify.numbers import (
+    BINARY_NUMBER_VRS,
+    MAX_COINCIDENCE,
+    MIN_DIGITS,
+    binary_numbers,
+    find,
+    vr_of_number,
+    written_number,
+)
 from redact.verify.tokens import Kinds, Tokens
 from redact.verify.unpack import LEAST, is_packed, unpacked
 from redact.verify.vocabulary import common_words
@@ -47,11 +57,15 @@ class Scanner:
 
     Attributes:
         content: The content items read so far, whose concept names may let an identifier remain.
+        little_endian: Byte order of the data set.
+        types: Of the attributes, which tell what number an object needs; None where nobody knows them.
     """
 
     tokens: Tokens
     expectations: Expectations
     content: ContentNotes | None = None
+    little_endian: bool = True
+    types: AttributeTypes | None = None
     elements: int = 0
     scanned_bytes: int = 0
 
@@ -131,9 +145,12 @@ class Scanner:
         if binary and element.end - element.start > MAX_TEXT_IN_BINARY:
             return  # words have no boundaries in bulk data: scan 1 is the one that counts there
         value = bytes(buffer[element.start : element.end])
-        if binary and not looks_like_text(value):
-            return
-        for kinds in self._kinds(element, value.strip(b" \0")):
+        found: list[Kinds] = []
+        if vr_of_number(element) in BINARY_NUMBER_VRS:
+            found += self._in_binary_numbers(element, value)
+        if not binary or looks_like_text(value):
+            found += self._kinds(element, value.strip(b" \0"))
+        for kinds in found:
             if not self._allows(element, kinds):
                 yield Leak(element.path, kinds, "decoded")
 
@@ -182,7 +199,7 @@ class Scanner:
             days = {value[at : at + 8].decode("ascii", "replace") for at in _starts(value)}
             return [_DATE] if days & self.tokens.dates else []
         if element.vr in NUMERIC_VRS:
-            return self._in_numbers(value)
+            return self._in_numbers(value, whole=element.vr in {"DS", "IS"})
         return self._in_text(element, value)
 
     def _in_uids(self, value: bytes) -> list[Kinds]:
@@ -195,12 +212,27 @@ class Scanner:
                 found += [match.kinds for match in self.tokens.match(bare)]
         return found
 
-    def _in_numbers(self, value: bytes) -> list[Kinds]:
-        parts = value.decode("ascii", "replace").split("\\")
+    def _in_numbers(self, value: bytes, *, whole: bool) -> list[Kinds]:
+        parts = [part.strip() for part in value.decode("ascii", "replace").split("\\")]
         numbers = self.tokens.numbers
-        return [
-            numbers[part.strip()][1] for part in parts if len(part.strip()) >= 6 and part.strip() in numbers
-        ]
+        found = [numbers[part][1] for part in parts if len(part) >= 6 and part in numbers]
+        if whole and self.tokens.values:
+            written = [written_number(part) for part in parts if len(part) >= MIN_DIGITS]
+            found += [
+                self.tokens.values[one] for one in written if one is not None and one in self.tokens.values
+            ]
+        return found
+
+    def _in_binary_numbers(self, element: Element, value: bytes) -> list[Kinds]:
+        found = []
+        for number, single in binary_numbers(element, value, little_endian=self.little_endian):
+            kinds = find(self.tokens.values, number, single=single)
+            if kinds is not None and (number > MAX_COINCIDENCE or not self._is_required(element)):
+                found.append(kinds)
+        return found
+
+    def _is_required(self, element: Element) -> bool:
+        return self.types is not None and self.types.of(element.path) == "1"
 
     def _in_text(self, element: Element, value: bytes) -> list[Kinds]:
         person = element.vr == "PN"

@@ -7,7 +7,8 @@ Rules that keep false alarms low without opening a hole (measured on real files,
   fails alone outside a person name; beside another part of the same name it does, in any order, by initial,
   or joined.
 - Numbers shorter than 4 characters (an accession number of 1) show nothing and are not searched; of 4 or 5,
-  only between word boundaries in text; longer ones also with separators inside.
+  only between word boundaries in text; longer ones also with separators inside. As binary numbers from five
+  digits on, where `numbers` lets them count.
 - Dates are searched in every usual way of writing them; a date that is also the shifted form of another
   original date is no failure (1.5 % of patients), because per-element comparison decides those.
 """
@@ -23,6 +24,7 @@ from pydicom.charset import python_encoding
 from exchange.domain.identifiers import HarvestedIdentifiers, Identifier, IdentifierKind
 from redact.verify import forms
 from redact.verify.bytescan import MIN_LENGTH, BytePatterns, fold
+from redact.verify.numbers import numbers_in
 from redact.verify.vocabulary import PLACEHOLDERS, common_words
 
 MIN_DISTINCT = 4
@@ -68,6 +70,7 @@ class Tokens:
     names: Mapping[str, Kinds] = field(repr=False)
     phrases: Mapping[str, tuple[tuple[tuple[str, ...], Kinds], ...]] = field(repr=False)
     numbers: Mapping[str, tuple[re.Pattern[str], Kinds]] = field(repr=False)
+    values: Mapping[int, Kinds] = field(repr=False)
     unspaced: Mapping[str, Kinds] = field(repr=False)
     dates: frozenset[str] = field(repr=False)
     uids: frozenset[str] = field(repr=False)
@@ -80,7 +83,7 @@ class Tokens:
         """How many forms are searched, of all sorts."""
         phrases = sum(len(listed) for listed in self.phrases.values())
         texts = len(self.names) + phrases + len(self.numbers) + len(self.unspaced)
-        return len(self.patterns) + texts + len(self.dates) + len(self.uids)
+        return len(self.patterns) + texts + len(self.values) + len(self.dates) + len(self.uids)
 
     def match(self, text: str) -> list[TextMatch]:
         """Every rule that matches in decoded text, UIDs and dates excepted."""
@@ -119,6 +122,7 @@ class _Builder:
         self.names: dict[str, set[IdentifierKind]] = defaultdict(set)
         self.phrases: dict[tuple[str, ...], set[IdentifierKind]] = defaultdict(set)
         self.numbers: dict[str, set[IdentifierKind]] = defaultdict(set)
+        self.values: dict[int, set[IdentifierKind]] = defaultdict(set)
         self.unspaced: dict[str, set[IdentifierKind]] = defaultdict(set)
         self.uids: set[str] = set()
 
@@ -164,13 +168,15 @@ class _Builder:
 
     def add_number(self, value: str, kind: IdentifierKind) -> None:
         bare = forms.squeezed(value)
+        for number in numbers_in(bare):
+            self.values[number].add(kind)
         if len(bare) < MIN_NUMBER or len(set(bare)) == 1 or not any(c.isdigit() for c in bare):
             if not bare.isdigit() and len(bare) >= MIN_NUMBER:
                 self.add_phrase_value(value, kind)
             return
-        for number in {bare, *_LONG_DIGITS.findall(bare)}:
-            self.numbers[number].add(kind)
-            self.add_raw(number, kind)
+        for form in {bare, *_LONG_DIGITS.findall(bare)}:
+            self.numbers[form].add(kind)
+            self.add_raw(form, kind)
         self.add_raw(value.strip(), kind)
 
     def add_phrase_value(self, value: str, kind: IdentifierKind) -> None:
@@ -272,6 +278,7 @@ def _build(builder: _Builder, dates: frozenset[str]) -> Tokens:
             word: tuple(sorted(listed, key=lambda entry: entry[0])) for word, listed in by_first.items()
         },
         numbers={bare: (_separable(bare), frozenset(kinds)) for bare, kinds in builder.numbers.items()},
+        values=_frozen(builder.values),
         unspaced=_frozen(builder.unspaced),
         dates=dates,
         uids=frozenset(builder.uids),

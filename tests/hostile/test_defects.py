@@ -106,7 +106,6 @@ def outcomes(folder: Path) -> Outcomes:
 
 # Why it goes wrong, by the name of what is planted.
 REASONS = {
-    "binary number": "binary numbers are not compared with the patient's, nor by the proof: it leaks",
     "national phone": "without its country code it stays in groups of digits, unseen by the proof: it leaks",
     "unknown phone": "groups of four digits stay, however many stand together: it leaks",
     "hebrew in latin": "what is left without a letter counts as punctuation: the proof holds it",
