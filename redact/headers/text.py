@@ -3,7 +3,7 @@
 Three rules, from strict to lenient:
 - descriptor (113105, and every text that the table does not name): harvested identifiers are struck out,
   then every word that is not in the vocabulary, every number of more than four digits and all that looks like
-  a date, an address, a UID or an age over 89;
+  a date, an address, a UID, a telephone number or an age over 89;
 - technical name (maker, model, software version, …; the standard lists none of them as identifying):
   harvested identifiers are struck out;
 - code string: a term of the standard stays as it is; other codes stay where all their words are known and no
@@ -14,6 +14,7 @@ import re
 
 from redact.identifiers.matcher import Matcher
 from redact.identifiers.spellings import fold
+from redact.identifiers.telephones import without_telephone_numbers
 from redact.identifiers.vocabulary import LONGEST_NUMBER, code_terms, is_known_word
 
 _CODE = re.compile(r"[A-Z0-9 _.\-/()+*:?]{1,24}", re.ASCII)
@@ -42,9 +43,17 @@ def clean_descriptor(text: str, matcher: Matcher) -> str:
     struck = matcher.clean(text).text
     for pattern in (_ADDRESS_LIKE, _UID_LIKE, _DATE_LIKE, _GREAT_AGE):
         struck = pattern.sub(" ", struck)
+    struck = without_telephone_numbers(struck)
     # A run of short words may be a name or number in pieces: what is left is judged word by word.
     kept = _CHUNK.sub(lambda match: _known_part(match[0]), struck)
-    return matcher.clean(_GAPS.sub(" ", kept).strip()).text
+    # What was struck may have parted an identifier, or the groups of a telephone number.
+    while (joined := _joined(kept, matcher)) != kept:
+        kept = joined
+    return kept
+
+
+def _joined(text: str, matcher: Matcher) -> str:
+    return without_telephone_numbers(matcher.clean(_GAPS.sub(" ", text).strip()).text)
 
 
 def _known_part(chunk: str) -> str:
@@ -89,7 +98,7 @@ def clean_code(text: str, matcher: Matcher) -> str | None:
         return None
     if _WORD.search(stripped):
         return stripped if is_known_word(stripped.lower()) or _all_known(stripped) else None
-    return stripped
+    return stripped if without_telephone_numbers(stripped) == stripped else None
 
 
 def _all_known(code: str) -> bool:

@@ -14,6 +14,7 @@ from rapidfuzz.distance import DamerauLevenshtein
 
 from exchange.domain.identifiers import HarvestedIdentifiers, IdentifierKind
 from redact.identifiers.spellings import Spelling, fold, spellings
+from redact.identifiers.telephones import telephone_forms
 
 _WORD = re.compile(r"[^\W\d_]+")
 _FUZZY_LENGTH = 6  # from this length on, a word at one edit's distance is the same name mistyped
@@ -109,7 +110,10 @@ class Matcher:
 def _plain_numbers(identifiers: HarvestedIdentifiers) -> Iterator[str]:
     for item in identifiers.of(IdentifierKind.PATIENT_ID, IdentifierKind.NUMBER, IdentifierKind.PHONE):
         # The number in MRN-4471180 names the patient without its letters, too.
-        for digits in re.findall(r"\d+", re.sub(r"[\W_]", "", item.value)):
+        found = set(re.findall(r"\d+", re.sub(r"[\W_]", "", item.value)))
+        if item.kind is IdentifierKind.PHONE:
+            found |= telephone_forms(item.value)
+        for digits in found:
             if _NUMBER_LENGTH <= len(digits.lstrip("0")) <= _LONGEST_NUMBER:
                 yield str(int(digits))
 

@@ -2,8 +2,8 @@
 
 Names: any order of the components, any case, any or no separator, initials before or after, without
 diacritics or with their two-letter transcription (ü as u or ue), each component alone. Numbers: with and
-without separators and leading zeros. Dates: thirty forms. Text: any white space and punctuation between the
-words. All on folded text (`fold`).
+without separators and leading zeros; of telephones also without country and area code. Dates: thirty forms.
+Text: any white space and punctuation between the words. All on folded text (`fold`).
 """
 
 import re
@@ -14,6 +14,7 @@ from datetime import date
 from itertools import permutations
 
 from exchange.domain.identifiers import HarvestedIdentifiers, Identifier, IdentifierKind
+from redact.identifiers.telephones import telephone_forms
 from redact.identifiers.vocabulary import is_known_word
 
 SHORTEST_NUMBER = 3  # a shorter id or number ("1", "07") says nothing once its own element is gone
@@ -24,6 +25,7 @@ _GAP = r"[\W_]{0,3}"
 _EDGE_BEFORE, _EDGE_AFTER = r"(?<![^\W_])", r"(?![^\W_])"
 _LETTER_BEFORE, _LETTER_AFTER = r"(?<![^\W\d_])", r"(?![^\W\d_])"
 _DIGIT_BEFORE, _DIGIT_AFTER = r"(?<!\d)", r"(?!\d)"
+_COUNTRY_CODE_BEFORE = r"(?:(?<!\d)|(?<=\+\d)|(?<=\+\d\d)|(?<=\+\d\d\d))"
 _SPECIAL = {
     "ß": "ss",
     "æ": "ae",
@@ -138,8 +140,11 @@ def _of(item: Identifier) -> Iterator[Spelling]:
             yield from _name(item.value, everyday_words=True)
         case IdentifierKind.PERSON:
             yield from _name(item.value, everyday_words=False)
-        case IdentifierKind.PATIENT_ID | IdentifierKind.NUMBER | IdentifierKind.PHONE:
+        case IdentifierKind.PATIENT_ID | IdentifierKind.NUMBER:
             yield from _number(item.value)
+        case IdentifierKind.PHONE:
+            yield from _number(item.value)
+            yield from _telephone(item.value)
         case IdentifierKind.DATE:
             yield from _date(item.value)
         case IdentifierKind.INSTITUTION | IdentifierKind.ADDRESS | IdentifierKind.OTHER:
@@ -223,6 +228,11 @@ def _number(value: str) -> Iterator[Spelling]:
             yield Spelling(spaced)
         else:
             yield Spelling(_EDGE_BEFORE + spaced + _EDGE_AFTER)
+
+
+def _telephone(value: str) -> Iterator[Spelling]:
+    for form in telephone_forms(value):
+        yield Spelling(_COUNTRY_CODE_BEFORE + "0*" + r"[\W_]{0,3}".join(form) + _DIGIT_AFTER)
 
 
 def _phrase(value: str) -> Iterator[Spelling]:

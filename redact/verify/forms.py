@@ -11,6 +11,8 @@ from functools import lru_cache
 _WORD = re.compile(r"[^\W_]+")
 _ALNUM = re.compile(r"[\W_]+")
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_NUMERALS = re.compile(r"\d+")
+MIN_SUBSCRIBER = 7
 _TRANSLITERATED = str.maketrans({"ß": "ss", "ø": "o", "ł": "l", "đ": "d", "æ": "ae", "œ": "oe", "ı": "i"})
 _UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue"})
 
@@ -77,6 +79,26 @@ def name_phrases(family: tuple[str, ...], given: tuple[str, ...]) -> set[tuple[s
         phrases |= {(initial, *family), (*family, initial)}
         phrases |= {(initial + joined,), (joined + initial,)} if len(joined) > 3 else set()
     return phrases
+
+
+def telephone_digits(value: str) -> set[str]:
+    """How a telephone number may be dialled: as it is, inland without the country code, locally.
+
+    Each as bare digits, with and without the trunk prefix 0; those of seven digits and more only.
+    """
+    plain = value.replace("(0)", " ")
+    dialled = {"".join(_NUMERALS.findall(plain[at:])) for at in _numeral_starts(plain)}
+    whole = "".join(_NUMERALS.findall(plain))
+    if "+" in plain or whole.startswith("00"):
+        subscriber = whole.removeprefix("00")
+        # E.164 country codes have up to three digits, and nothing says how many
+        dialled.update((subscriber[1:], subscriber[2:], subscriber[3:]))
+    bare = {digits.lstrip("0") for digits in dialled}
+    return {form for digits in bare if len(digits) >= MIN_SUBSCRIBER for form in (digits, "0" + digits)}
+
+
+def _numeral_starts(text: str) -> list[int]:
+    return [match.start() for match in _NUMERALS.finditer(text)]
 
 
 def is_unspaced(text: str) -> bool:

@@ -168,13 +168,15 @@ class _Builder:
 
     def add_number(self, value: str, kind: IdentifierKind) -> None:
         bare = forms.squeezed(value)
-        for number in numbers_in(bare):
-            self.values[number].add(kind)
+        telephones = forms.telephone_digits(value) if kind is IdentifierKind.PHONE else set()
+        for written in (bare, *telephones):
+            for number in numbers_in(written):
+                self.values[number].add(kind)
         if len(bare) < MIN_NUMBER or len(set(bare)) == 1 or not any(c.isdigit() for c in bare):
             if not bare.isdigit() and len(bare) >= MIN_NUMBER:
                 self.add_phrase_value(value, kind)
             return
-        for form in {bare, *_LONG_DIGITS.findall(bare)}:
+        for form in {bare, *_LONG_DIGITS.findall(bare), *telephones}:
             self.numbers[form].add(kind)
             self.add_raw(form, kind)
         self.add_raw(value.strip(), kind)

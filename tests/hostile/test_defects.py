@@ -106,8 +106,6 @@ def outcomes(folder: Path) -> Outcomes:
 
 # Why it goes wrong, by the name of what is planted.
 REASONS = {
-    "national phone": "without its country code it stays in groups of digits, unseen by the proof: it leaks",
-    "unknown phone": "groups of four digits stay, however many stand together: it leaks",
     "hebrew in latin": "what is left without a letter counts as punctuation: the proof holds it",
     "arabic in utf-8": "replacement characters count as punctuation and stay, one for each letter",
     "table without descriptor": "a VR that cannot be resolved fails the whole file as no DICOM",
