@@ -8,6 +8,7 @@ from exchange.domain.identifiers import HarvestedIdentifiers, IdentifierKind
 from redact.headers.profile import Profile
 from redact.identifiers.matcher import Matcher
 from redact.identifiers.pseudonymiser import PatientPseudonym, Pseudonymiser
+from redact.identifiers.readings import ascii_words, readable, utf8_reading
 
 _CACHE_LIMIT = 50_000
 _PATIENTS_OWN = (
@@ -49,14 +50,28 @@ class HeaderContext:
         return self._strike_patient
 
     def cleaned_text(self, rule: Callable[[str, Matcher], str], text: str) -> str:
-        """A text under a rule; slices of a series repeat their texts, so answers are remembered."""
+        """A text under a rule; slices of a series repeat their texts, so answers are remembered.
+
+        Words that cannot be decoded go. Of a text that is UTF-8 though another character set is declared,
+        what stays is what the rule leaves of it and what reads the same in both.
+        """
         key = (rule, text)
         known = self._texts.get(key)
         if known is None:
             if len(self._texts) >= _CACHE_LIMIT:
                 self._texts.clear()
-            known = self._texts[key] = rule(text, self.matcher)
+            known = self._texts[key] = self._cleaned(rule, text)
         return known
+
+    def _cleaned(self, rule: Callable[[str, Matcher], str], text: str) -> str:
+        meant = utf8_reading(text)
+        if not meant:
+            return rule(readable(text), self.matcher)
+        return rule(ascii_words(rule(meant, self.matcher)), self.matcher)
+
+    def names_somebody(self, text: str) -> bool:
+        """Whether an identifier stands in the text, or may: a part of it cannot be decoded."""
+        return readable(text) != text or any(map(self.matcher.found, {text, utf8_reading(text)}))
 
     def _strike_patient(self, text: str, _matcher: Matcher) -> str:
         return self._patient_matcher.clean(text).text

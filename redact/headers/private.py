@@ -87,4 +87,4 @@ def _names_somebody(run: Run, place: Place) -> bool:
         return bool(patients_numbers(run.context.matcher, place.ds, place.tag, place.vr))
     if place.vr not in TEXT_VRS | ASCII_VRS:
         return False
-    return any(run.context.matcher.found(value) for value in strings(place.ds, place.tag, place.vr))
+    return any(run.context.names_somebody(value) for value in strings(place.ds, place.tag, place.vr))

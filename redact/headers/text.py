@@ -35,13 +35,15 @@ _UID_LIKE = re.compile(r"\d+(?:\.\d+){4,}")
 _ADDRESS_LIKE = re.compile(r"\S*(?:@|://|www\.|\\\\)\S*", re.IGNORECASE)
 _WORD = re.compile(r"[^\W\d_]+")
 _DIGITS = re.compile(r"\d+")
+# Symbols of other scripts, controls, what a wrong character set makes of letters: no words, but as many.
+_FOREIGN_SYMBOL = re.compile(r"[^\w\s\x21-\x7e°²³±×·½¼¾–—‐‑‒−’‘“”„«»…•®™]|[\x1c-\x1f\x80-\x9f]")
 _GAPS = re.compile(r"[ \t]{2,}")
 
 
 def clean_descriptor(text: str, matcher: Matcher) -> str:
     """Free text reduced to what is known to name nobody; fails closed."""
     struck = matcher.clean(text).text
-    for pattern in (_ADDRESS_LIKE, _UID_LIKE, _DATE_LIKE, _GREAT_AGE):
+    for pattern in (_ADDRESS_LIKE, _UID_LIKE, _DATE_LIKE, _GREAT_AGE, _FOREIGN_SYMBOL):
         struck = pattern.sub(" ", struck)
     struck = without_telephone_numbers(struck)
     # A run of short words may be a name or number in pieces: what is left is judged word by word.

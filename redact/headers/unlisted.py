@@ -168,10 +168,11 @@ def _text(run: Run, place: Place) -> Result:
 
 def _code_value(run: Run, place: Place) -> Result:
     for value in strings(place.ds, place.tag, place.vr):
-        if not is_known_word(value.lower()) and run.context.matcher.found(value):
+        known = value.isascii() and is_known_word(value.lower())
+        if not known and run.context.names_somebody(value):
             raise HeldError(
                 ReasonCode.STRUCTURED_CONTENT,
-                "cannot clean a code: it holds an identifier, and without it would mean something else",
+                "cannot clean a code: it holds an identifier, or what its character set does not have",
                 place.name,
                 "look at the object, or remove this sequence by a site rule",
             )

@@ -16,6 +16,7 @@ from pydicom.valuerep import PersonName
 from exchange.dicomio.quiet import quiet
 from exchange.domain.identifiers import HarvestedIdentifiers, Identifier, IdentifierKind
 from redact.identifiers.pseudonymiser import is_placeholder
+from redact.identifiers.readings import utf8_reading
 from redact.identifiers.uids import is_definition
 from redact.structured.concepts import kind_of
 from redact.structured.items import CODE_VALUES, CONCEPT_NAME, NUMERIC_VALUE, VALUE_TYPES, concept_of
@@ -174,6 +175,8 @@ def _of_element(ds: Dataset, tag: int, vr: str) -> Iterator[Identifier]:
 
 
 def _of_name(value: object, kind: IdentifierKind, source: str) -> Iterator[Identifier]:
+    if meant := utf8_reading(str(value)):
+        yield from _of_name(meant, kind, source)
     name = value if isinstance(value, PersonName) else PersonName(str(value))
     for group in (name.alphabetic, name.ideographic, name.phonetic):
         text = _SPACE.sub(" ", group.replace("\0", " ")).strip(" ^=")
@@ -187,6 +190,8 @@ def _of_name(value: object, kind: IdentifierKind, source: str) -> Iterator[Ident
 
 
 def _of_text(value: str, kind: IdentifierKind, source: str) -> Iterator[Identifier]:
+    if meant := utf8_reading(value):
+        yield from _of_text(meant, kind, source)
     text = _SPACE.sub(" ", value.replace("\0", " ")).strip()
     if text and not (kind in {IdentifierKind.PATIENT_ID, IdentifierKind.NUMBER} and is_placeholder(text)):
         yield Identifier(kind, text, source)
