@@ -9,6 +9,7 @@ from pydicom.filereader import read_dataset
 from pydicom.uid import UID
 from pydicom.valuerep import PersonName
 
+from exchange.dicomio.ambiguous import give_vrs
 from exchange.dicomio.examine import examine
 from exchange.dicomio.filemeta import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from exchange.dicomio.layout import FileLayout
@@ -114,28 +115,38 @@ def _convert(ds: Dataset, limits: Limits, known: Convertible | None) -> None:
     """Convert every element that is not known to convert."""
     declared = ds.get_item(_CHARACTER_SET)
     character_set = None if declared is None else declared.value
+    given = give_vrs(ds)
     for tag, element in sorted(ds.items(), key=itemgetter(0)):
         key = None if known is None else known.key(element, character_set)
         if known is not None and key in known:
             continue
-        _convert_element(ds[tag], limits)
-        if known is not None and key is not None:
+        given |= _convert_element(ds[tag], limits)
+        # What had to be given a VR converts in this data set only.
+        if known is not None and key is not None and not given:
             known.add(key)
 
 
-def _convert_element(top: DataElement, limits: Limits) -> None:
-    """With all that is in it, iteratively: pydicom leaves sequences of defined length unread until asked."""
+def _convert_element(top: DataElement, limits: Limits) -> bool:
+    """With all that is in it, iteratively: pydicom leaves sequences of defined length unread until asked.
+
+    Returns:
+        Whether something in it had to be given a VR.
+    """
+    given = False
     pending = [(top, 0)]
     while pending:
         element, depth = pending.pop()
         if element.VR == "SQ":
             if element.value and depth >= limits.depth:
                 raise exceeded("the nesting of sequences", limits.depth)
-            pending.extend((inner, depth + 1) for item in element.value for inner in item)
+            for item in element.value or ():
+                given |= give_vrs(item)
+                pending.extend((inner, depth + 1) for inner in item)
         elif element.VR == "PN":
             values = [element.value] if isinstance(element.value, PersonName) else element.value or []
             for name in values:
                 str(name)  # decodes, and may warn
+    return given
 
 
 def _file_meta(layout: FileLayout) -> FileMetaDataset:
