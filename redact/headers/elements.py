@@ -4,7 +4,6 @@ pydicom keeps elements as raw bytes until they are touched; touching all of them
 else here. Values in ASCII-only VRs are therefore read from and written back to the raw element.
 """
 
-import re
 from collections.abc import Sequence
 from struct import error, pack
 
@@ -24,7 +23,7 @@ _ARRAY_BYTES = {"OF": 4, "OL": 4, "OD": 8, "OV": 8}
 _FORMATS = {"US": "H", "SS": "h", "UL": "L", "SL": "l", "FL": "f", "FD": "d", "UV": "Q", "SV": "q", "AT": "L"}
 _CODES = (0x00080100, 0x00080104, 0x00080119, 0x00080120)
 _SUSPICIOUS_LENGTH = 8  # bytes; so many printable ones in a row are no numbers
-_PRINTABLE = re.compile(rb"[\x20-\x7e]+\0?")
+_BETWEEN_WORDS = " ^=,.-_'"
 _DUMMIES = {
     "AE": "REMOVED", "AS": "000Y", "CS": "OTHER", "DA": "19000101", "DS": "0", "DT": "19000101000000",
     "IS": "0", "LO": "REMOVED", "LT": "REMOVED", "PN": "REMOVED", "SH": "REMOVED", "ST": "REMOVED",
@@ -130,15 +129,23 @@ def put_dummy_code(ds: Dataset, tag: int) -> None:
 
 
 def is_text(data: bytes) -> bool:
-    """Whether bytes that should be numbers are letters from end to end.
+    """Whether bytes that should be numbers are words from end to end, padding aside.
 
-    Nine in ten must be letters, digits or spaces: a double may well be printable, but one of its eight bytes
-    holds most of the exponent and is `?` or `@` in any everyday magnitude.
+    Nine in ten must be letters, digits, spaces or what parts the words of a name: a double may well be
+    printable, but one of its eight bytes holds most of the exponent and is `?` or `@` in any everyday
+    magnitude. Numbers are hardly ever UTF-8.
     """
-    if len(data) < _SUSPICIOUS_LENGTH or not _PRINTABLE.fullmatch(data):
+    if not data or data[0] < 0x20:
         return False
-    plain = sum(byte == 0x20 or chr(byte).isalnum() for byte in data.rstrip(b"\0"))
-    return plain >= 0.9 * len(data)
+    bare = data.rstrip(b"\0 ")
+    if len(bare) < _SUSPICIOUS_LENGTH:
+        return False
+    try:
+        text = bare.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    plain = sum(character.isalnum() or character in _BETWEEN_WORDS for character in text)
+    return text.isprintable() and plain >= 0.9 * len(text)
 
 
 def looks_numeric(ds: Dataset, tag: int, vr: str) -> bool:

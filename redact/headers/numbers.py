@@ -16,6 +16,7 @@ from pydicom.tag import Tag
 
 from exchange.domain.codes import ReasonCode
 from exchange.domain.errors import HeldError
+from redact.headers.arrays import ARRAY_VRS, clean_array
 from redact.headers.elements import looks_numeric, raw_bytes
 from redact.headers.place import Place, Result, Run
 from redact.identifiers.matcher import Matcher
@@ -35,8 +36,11 @@ def clean_numbers(run: Run, place: Place) -> Result:
     """Keep binary numbers that are such, and none of them the patient's.
 
     Raises:
-        HeldError: `structured-content`, the object needs the number that is the patient's.
+        HeldError: `structured-content`, the object needs the number that is the patient's, or an array that
+            holds an identifier.
     """
+    if place.vr in ARRAY_VRS and (result := clean_array(run, place)) is not Result.KEPT:
+        return result
     if not looks_numeric(place.ds, place.tag, place.vr):
         return place.dispose()
     found = patients_numbers(run.context.matcher, place.ds, place.tag, place.vr)

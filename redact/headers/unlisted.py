@@ -10,11 +10,10 @@ only in attributes that hold tables, curves of numbers or colour profiles.
 import re
 from collections.abc import Callable
 
-from pydicom.dataelem import RawDataElement
-
 from exchange.domain.codes import ReasonCode
 from exchange.domain.errors import HeldError
-from redact.headers.elements import TEXT_VRS, is_text, strings
+from redact.headers.arrays import clean_bytes
+from redact.headers.elements import TEXT_VRS, strings
 from redact.headers.listed import clean_codes, clean_text, keep_date, map_uid, shift
 from redact.headers.numbers import BINARY_VRS, clean_numbers
 from redact.headers.place import Place, Result, Run
@@ -59,44 +58,6 @@ _TECHNICAL = frozenset(
         0x00480106,  # OpticalPathIdentifier
     }
 )
-# Look-up tables, colour profiles, waveform samples and calibration arrays.
-_BYTES = frozenset(
-    {
-        0x00281101,
-        0x00281102,
-        0x00281103,
-        0x00281199,
-        0x00281201,
-        0x00281202,
-        0x00281203,
-        0x00281221,
-        0x00281222,
-        0x00281223,
-        0x00281224,
-        0x00281408,
-        0x00282000,
-        0x00283006,
-        0x00142050,
-        0x00142052,
-        0x54001010,
-        0x5400100A,
-        0x54000110,
-        0x54000112,
-        0x00720101,
-        0x0070140B,
-        0x56000010,
-        0x56000020,
-        0x00660016,
-        0x00660023,
-        0x00660024,
-        0x00660025,
-        0x00660026,
-        0x00660040,
-        0x006A0003,
-    }
-)
-_ICC_PROFILE = 0x00282000
-_PRINTABLE = re.compile(rb"[\x20-\x7e]{4,}")
 
 
 def clean_unlisted(run: Run, place: Place) -> Result:
@@ -179,22 +140,6 @@ def _code_value(run: Run, place: Place) -> Result:
     return Result.KEPT
 
 
-def _bytes(run: Run, place: Place) -> Result:
-    if place.tag not in _BYTES:
-        return place.dispose()
-    element: object = place.ds.get_item(place.tag)
-    value = bytes(
-        (element.value if isinstance(element, RawDataElement) else place.ds[place.tag].value) or b""
-    )
-    if is_text(value):
-        return place.dispose()
-    if place.tag == _ICC_PROFILE and value:
-        words = b" ".join(_PRINTABLE.findall(value)).decode("ascii")
-        if value[36:40] != b"acsp" or run.context.matcher.found(words):  # ICC.1 7.2.9: the signature
-            return place.dispose()
-    return Result.KEPT
-
-
 def _dispose(_run: Run, place: Place) -> Result:
     return place.dispose()
 
@@ -205,8 +150,8 @@ _BY_VR: dict[str, Callable[[Run, Place], Result]] = {
     "DS": _number(_DECIMAL),
     "IS": _number(_DECIMAL),  # an IS with a fraction is wrong, but a number
     "UI": _uid,
-    "OB": _bytes,
-    "OW": _bytes,
+    "OB": clean_bytes,
+    "OW": clean_bytes,
     **dict.fromkeys(DATE_VRS, _date),
     **dict.fromkeys(("PN", "AE", "UR", "AS", "UN"), _dispose),
 }

@@ -8,11 +8,13 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
+from functools import cached_property
 from struct import pack, unpack
 
 from rapidfuzz.distance import DamerauLevenshtein
 
 from exchange.domain.identifiers import HarvestedIdentifiers, IdentifierKind
+from redact.identifiers.needles import Needles
 from redact.identifiers.spellings import Spelling, fold, spellings
 from redact.identifiers.telephones import telephone_forms
 
@@ -45,6 +47,7 @@ class Matcher:
         self._doubles = frozenset(float(number) for number in self._numbers)
         self._singles = frozenset(map(_single, self._doubles))
         self._cache: dict[str, Cleaned] = {}
+        self._identifiers = identifiers
 
     def __repr__(self) -> str:
         return f"Matcher({len(self._fuzzy)} names)"
@@ -67,6 +70,14 @@ class Matcher:
         if isinstance(value, float):
             return abs(value) in (self._singles if single else self._doubles)
         return str(abs(value)) in self._numbers
+
+    def in_bytes(self, data: bytes) -> bool:
+        """Whether an identifier of six characters and more stands in bytes that should be numbers."""
+        return self._needles.found_in(data)
+
+    @cached_property
+    def _needles(self) -> Needles:
+        return Needles(self._identifiers)
 
     def clean(self, text: str) -> Cleaned:
         """The text without any harvested identifier.

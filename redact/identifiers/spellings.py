@@ -153,16 +153,17 @@ def _of(item: Identifier) -> Iterator[Spelling]:
             yield from _uid(item.value)
 
 
-def _tokens(text: str) -> list[str]:
+def tokens_of(text: str) -> list[str]:
+    """The folded words and numbers of an identifier."""
     return [token for token in re.split(r"[\W_]+", fold(text)[0]) if token]
 
 
 def _variants(text: str) -> Iterator[list[str]]:
     """The tokens of a name, plain and with two-letter transcriptions of its diacritics."""
-    plain = _tokens(text)
+    plain = tokens_of(text)
     yield plain
     lowered = unicodedata.normalize("NFC", text).lower()
-    transcribed = _tokens("".join(_TWO_LETTERS.get(character, character) for character in lowered))
+    transcribed = tokens_of("".join(_TWO_LETTERS.get(character, character) for character in lowered))
     if transcribed != plain:
         yield transcribed
 
@@ -212,7 +213,7 @@ def _combined(names: list[str]) -> Iterator[Spelling]:
 
 
 def _number(value: str) -> Iterator[Spelling]:
-    characters = "".join(_tokens(value))
+    characters = "".join(tokens_of(value))
     forms = {characters, characters.lstrip("0")}
     digits = "".join(character for character in characters if character.isdigit())
     if len(digits) >= 5:

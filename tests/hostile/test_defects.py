@@ -62,6 +62,12 @@ def table_without_descriptor(ds: Dataset) -> None:
     put(ds, tag_of("LUTData"), "OW", bytes(8))
 
 
+def name_in_grid(ds: Dataset) -> None:
+    """A name among numbers that the object can do without."""
+    put(ds, tag_of("VectorGridData"), "OF", bytes(12) + b"Duquesne^Philippa" + bytes(3))
+    ds.OtherPatientNames = "Duquesne^Philippa"
+
+
 PLANTS: dict[str, tuple[Plant, str]] = {
     "binary number": (binary_number, NUMBER),
     "number in DS": (number_in_ds, NUMBER),
@@ -69,6 +75,7 @@ PLANTS: dict[str, tuple[Plant, str]] = {
     "unknown phone": (unknown_phone, "9026-9575"),
     "hebrew in latin": (hebrew_in_latin, "שרון"),
     "arabic in utf-8": (arabic_in_utf_8, "القبانجي"),
+    "name in grid": (name_in_grid, "Duquesne"),
     "table without descriptor": (table_without_descriptor, NUMBER),
 }
 
