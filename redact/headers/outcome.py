@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from exchange.domain.findings import Finding
 from exchange.domain.identifiers import HarvestedIdentifiers, IdentifierKind
@@ -49,6 +50,11 @@ class HeaderContext:
         """A text rule that strikes out the patient's own identifiers only."""
         return self._strike_patient
 
+    @property
+    def from_maker(self) -> Callable[[str, Matcher], str]:
+        """A text rule for the name of a maker: it may be somebody's name, too, but not two words of it."""
+        return self._strike_from_maker
+
     def cleaned_text(self, rule: Callable[[str, Matcher], str], text: str) -> str:
         """A text under a rule; slices of a series repeat their texts, so answers are remembered.
 
@@ -75,6 +81,13 @@ class HeaderContext:
 
     def _strike_patient(self, text: str, _matcher: Matcher) -> str:
         return self._patient_matcher.clean(text).text
+
+    def _strike_from_maker(self, text: str, matcher: Matcher) -> str:
+        return self._maker_matcher.clean(text).text if matcher.found(text) else text
+
+    @cached_property
+    def _maker_matcher(self) -> Matcher:
+        return Matcher(self.identifiers, lone_names=False)
 
     @classmethod
     def of(

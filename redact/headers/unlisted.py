@@ -30,22 +30,27 @@ _CODING_SCHEME = 0x00080102
 _CODE_VALUES = frozenset({0x00080100, 0x00080102, 0x00080103, 0x00080119, 0x00080120})
 _CHARACTER_SETS = re.compile(r"(?:ISO[_ -](?:IR|2022[_ -]IR)[_ -]\d{1,3}|GB18030|GBK)?", re.ASCII)
 _DECIMAL = re.compile(r" *[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})? *", re.ASCII)
-# Names that makers give to things, which the standard lists nowhere as identifying.
-_TECHNICAL = frozenset(
+# Names of makers and of what they make; the creator of a segmentation is often given as a person so called.
+_MAKERS = frozenset(
     {
         0x00080070,  # Manufacturer
         0x00081090,  # ManufacturerModelName
-        0x00181020,  # SoftwareVersions
         0x00181018,  # SecondaryCaptureDeviceManufacturerModelName
         0x00181016,  # SecondaryCaptureDeviceManufacturer
+        0x00189041,  # ReceiveCoilManufacturerName
+        0x00189050,  # TransmitCoilManufacturerName
+    }
+)
+# Other names that makers give to things, which the standard lists nowhere as identifying.
+_TECHNICAL = frozenset(
+    {
+        0x00181020,  # SoftwareVersions
         0x00181019,  # SecondaryCaptureDeviceSoftwareVersions
         0x00180024,  # SequenceName
         0x00189005,  # PulseSequenceName
         0x00181210,  # ConvolutionKernel
         0x00181250,  # ReceiveCoilName
         0x00181251,  # TransmitCoilName
-        0x00189041,  # ReceiveCoilManufacturerName
-        0x00189050,  # TransmitCoilManufacturerName
         0x00181160,  # FilterType
         0x00541103,  # ReconstructionMethod
         0x00541105,  # DetectorLinesOfResponseUsed
@@ -122,6 +127,8 @@ def _text(run: Run, place: Place) -> Result:
         return clean_text(
             run, place, clean_meaning if schemes and is_public(schemes[0]) else clean_descriptor
         )
+    if place.tag in _MAKERS:
+        return clean_text(run, place, run.context.from_maker)
     if place.tag in _TECHNICAL:
         return clean_text(run, place, clean_technical)
     return clean_text(run, place, clean_descriptor)

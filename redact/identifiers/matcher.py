@@ -35,10 +35,15 @@ class Cleaned:
 
 
 class Matcher:
-    """Finds the identifiers of one study; reusable over all its instances."""
+    """Finds the identifiers of one study; reusable over all its instances.
 
-    def __init__(self, identifiers: HarvestedIdentifiers) -> None:
-        made = spellings(identifiers)
+    Args:
+        identifiers: Of the study and the patient's earlier exchanges.
+        lone_names: Whether one word of a name counts by itself, of people who are not the patient.
+    """
+
+    def __init__(self, identifiers: HarvestedIdentifiers, *, lone_names: bool = True) -> None:
+        made = spellings(identifiers, lone_names=lone_names)
         self._pattern = _compile(made)
         self._fuzzy = frozenset(
             spelling.plain for spelling in made if spelling.fuzzy and len(spelling.plain) >= _FUZZY_LENGTH

@@ -126,11 +126,20 @@ def fold(text: str) -> tuple[str, list[int]]:
     return "".join(folded), origin
 
 
-def spellings(identifiers: HarvestedIdentifiers) -> frozenset[Spelling]:
-    """All spellings of all identifiers that free text is searched for."""
+def spellings(identifiers: HarvestedIdentifiers, *, lone_names: bool = True) -> frozenset[Spelling]:
+    """All spellings of all identifiers that free text is searched for.
+
+    Args:
+        identifiers: What was harvested.
+        lone_names: Whether one word of a name counts by itself, of people who are not the patient.
+    """
     made: set[Spelling] = set()
     for item in identifiers.items:
-        made.update(_of(item))
+        if item.kind is IdentifierKind.PERSON and not lone_names:
+            for names in _names(item.value):
+                made.update(_combined(names[:_MAX_PARTS]))
+        else:
+            made.update(_of(item))
     return frozenset(made)
 
 
@@ -168,14 +177,19 @@ def _variants(text: str) -> Iterator[list[str]]:
         yield transcribed
 
 
-def _name(value: str, *, everyday_words: bool) -> Iterator[Spelling]:
+def _names(value: str) -> Iterator[list[str]]:
+    """The words of a name without titles, in each of its variants."""
     for tokens in _variants(value):
         # «Herr» and «Miss» are surnames, too; striking such a word costs a text nothing.
-        names = [
+        yield [
             token
             for token in tokens
             if not token.isdigit() and (token not in _TITLES or len(token) >= _SHORTEST_TITLE_NAME)
         ]
+
+
+def _name(value: str, *, everyday_words: bool) -> Iterator[Spelling]:
+    for names in _names(value):
         for token in names:
             # A physician called «Head» must not cost every study its body part; the patient's own name does.
             # A login such as «user2» is no word.

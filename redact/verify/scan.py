@@ -40,6 +40,10 @@ _STANDARD_UID = b"1.2.840.10008."
 _UID = frozenset({IdentifierKind.UID})
 _DATE = frozenset({IdentifierKind.DATE})
 _NEVER_PACKED = frozenset({"UI", *NUMERIC_VRS, *DATE_VRS})
+_PERSON = frozenset({IdentifierKind.PERSON})
+# Manufacturer, its model name, and those of the secondary capture device and the coils: a maker may well be
+# called like somebody, and be given as the creator of the content, too; the patient may not stand there.
+_MAKERS = frozenset({0x00080070, 0x00081090, 0x00181016, 0x00181018, 0x00189041, 0x00189050})
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +137,8 @@ class Scanner:
             if kinds == _UID:
                 return part == hit.found  # one UID may begin another
             return not (hit.found.isdigit() and part.startswith((_MAPPED_UID, _STANDARD_UID)))
+        if element.tag in _MAKERS and kinds == _PERSON and hit.found.isalnum():
+            return False  # scan 2 knows whether it is more than one word of a name
         if element.vr in TEXT_VRS and element.vr != "PN":
             return not _part_of_another(buffer, element, hit)
         return True
@@ -235,14 +241,15 @@ class Scanner:
         return self.types is not None and self.types.of(element.path) == "1"
 
     def _in_text(self, element: Element, value: bytes) -> list[Kinds]:
-        person = element.vr == "PN"
-        key = (value, person)
+        person, maker = element.vr == "PN", element.tag in _MAKERS
+        key = (value, person, maker)
         memorable = len(value) <= _MEMO_VALUE and value.isascii()
         if memorable and key in self.tokens.clean:
             return []
         found: list[Kinds] = []
         for text in texts_of(value, element.charset):
-            found += [match.kinds for match in self.tokens.match(text) if person or not match.standalone_word]
+            matches = [match for match in self.tokens.match(text) if person or not match.standalone_word]
+            found += [one.kinds for one in matches if not (maker and one.one_word and one.kinds == _PERSON)]
             if self.tokens.dates and not self.tokens.dates.isdisjoint(forms.dates_in(text)):
                 found.append(_DATE)
         if memorable and not found and len(self.tokens.clean) < _MEMO_SIZE:

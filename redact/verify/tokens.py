@@ -54,10 +54,16 @@ KeyT = TypeVar("KeyT")
 
 @dataclass(frozen=True, slots=True)
 class TextMatch:
-    """A rule that matched in text. `standalone_word`: one ordinary word, which fails in person names only."""
+    """A rule that matched in text.
+
+    Attributes:
+        standalone_word: One ordinary word, which fails in person names only.
+        one_word: One word of a name of several.
+    """
 
     kinds: Kinds
     standalone_word: bool = False
+    one_word: bool = False
 
 
 @dataclass(slots=True)
@@ -74,7 +80,7 @@ class Tokens:
     unspaced: Mapping[str, Kinds] = field(repr=False)
     dates: frozenset[str] = field(repr=False)
     uids: frozenset[str] = field(repr=False)
-    clean: set[tuple[bytes, bool]] = field(
+    clean: set[tuple[bytes, bool, bool]] = field(
         default_factory=set, repr=False
     )  # memo of short values without a match
 
@@ -107,7 +113,8 @@ class Tokens:
         for index, word in enumerate(plain):
             kinds = self.names.get(word)
             if kinds is not None:
-                found.append(TextMatch(kinds, standalone_word=word in ordinary or len(word) <= 2))
+                common = word in ordinary or len(word) <= 2
+                found.append(TextMatch(kinds, standalone_word=common, one_word=True))
             for phrase, kinds in self.phrases.get(word, ()):
                 if plain[index : index + len(phrase)] == phrase:
                     found.append(TextMatch(kinds))
