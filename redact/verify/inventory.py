@@ -20,6 +20,7 @@ from redact.identifiers.pseudonymiser import is_placeholder
 from redact.verify import forms
 from redact.verify.content import ContentNotes
 from redact.verify.decode import DATE_VRS, declared_text
+from redact.verify.numbers import least_size
 from redact.verify.walk import Buffer, Element, Syntax, Walk, tag_text
 
 _PATIENT_NAMES = frozenset({0x00100010, 0x00101001, 0x00101005, 0x00101060})
@@ -74,7 +75,7 @@ class Inventory:
 
     def note(self, buffer: Buffer, element: Element) -> None:
         """Add one element."""
-        holds = element.end > element.start
+        holds = element.end - element.start >= least_size(element.vr)
         if element.depth:
             item = element.path[: element.path.rindex("]") + 1]
             self.items.add(item)

@@ -9,7 +9,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from decimal import Decimal, InvalidOperation
-from struct import Struct, error, pack, unpack
+from struct import Struct, calcsize, error, pack, unpack
 
 from exchange.domain.identifiers import IdentifierKind
 from redact.verify.walk import Element, implicit_vr
@@ -36,6 +36,12 @@ def numbers_in(bare: str) -> Iterator[int]:
         stripped = run.lstrip("0")
         if MIN_DIGITS <= len(stripped) <= MAX_DIGITS and len(set(stripped)) > 1:
             yield int(stripped)
+
+
+def least_size(vr: str) -> int:
+    """How many bytes a value of this VR has at least: fewer are none, whoever reads them."""
+    code = _CODES.get(vr)
+    return calcsize(f"<{code}") if code else 1
 
 
 def vr_of_number(element: Element) -> str:
