@@ -1,7 +1,7 @@
 """`lockgate clean` over the hostile set: nothing planted survives in what is written, and nothing is lost.
 
 The set is the reduced one; `benchmarks.deidentification` runs the whole and compares with other tools. What
-the cleaner is known to get wrong stands in `test_defects`, each with the least that shows it.
+the cleaner once got wrong stands in `test_defects`, each with the least that shows it.
 """
 
 from dataclasses import dataclass
