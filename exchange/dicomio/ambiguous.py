@@ -26,7 +26,7 @@ def give_vrs(ds: Dataset) -> bool:
     """
     given = False
     for tag in (_TAGS | _REPEATED).intersection(ds.keys()):
-        raw = ds.get_item(tag)
+        raw: object = ds.get_item(tag)
         if not isinstance(raw, RawDataElement) or raw.VR not in {None, "UN"}:
             continue
         try:

@@ -72,9 +72,9 @@ class Matcher:
             value: As decoded.
             single: Whether it was stored in single precision, which keeps some seven digits of a number.
         """
-        if isinstance(value, float):
-            return abs(value) in (self._singles if single else self._doubles)
-        return str(abs(value)) in self._numbers
+        if isinstance(value, int):
+            return str(abs(value)) in self._numbers
+        return abs(value) in (self._singles if single else self._doubles)
 
     def in_bytes(self, data: bytes) -> bool:
         """Whether an identifier of six characters and more stands in bytes that should be numbers."""

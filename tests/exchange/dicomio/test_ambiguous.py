@@ -34,8 +34,7 @@ def test_a_table_without_its_descriptor(before: bytes, tmp_path: Path) -> None:
         tmp_path / "x", before, build.implicit(LUT_DATA, WORDS), item(build.implicit(LUT_DATA, WORDS))
     )
     known = Convertible()
-    for _ in range(2):
-        header = read_header(source, known=known)
+    for header in (read_header(source, known=known), read_header(source, known=known)):
         assert header[LUT_DATA].VR == header.VOILUTSequence[0][LUT_DATA].VR == "OW"
         assert header[LUT_DATA].value == header.VOILUTSequence[0][LUT_DATA].value == WORDS
     write_instance(tmp_path / "y", header, build.IMPLICIT, None)

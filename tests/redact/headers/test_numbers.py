@@ -108,7 +108,7 @@ def test_bytes_of_either_order_and_of_un_are_read() -> None:
 
 
 def test_what_an_option_or_a_rule_keeps_is_looked_at_too() -> None:
-    rules = [
+    rules: list[dict[str, Any]] = [
         {"private": {"creator": "ACME", "element": 0x11}, "action": "keep"},
         {"tag": "(0072,0078)", "action": "keep"},
     ]
