@@ -147,7 +147,7 @@ class InstanceCleaner:
         """
         layout = examine(source)
         header = self._read(layout)
-        admit(header, self._plan.profile.options)
+        admit(header, self._plan.profile)
         try:
             cleaned = self._clean(layout, header, target, ())
             proof = self._prove(layout, cleaned)

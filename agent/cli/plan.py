@@ -97,7 +97,8 @@ def _show_studies(studies: "tuple[PlannedStudy, ...]", refused: dict[str, int]) 
                 f"  route {route.route} ({conditions or 'takes everything'}) -> {', '.join(route.deliver)}"
             )
             typer.echo(
-                f"    identity {route.identity}, profile {route.profile or 'none'}, pixels: {route.pixels}"
+                f"    identity {route.identity}, profile {route.profile or 'none'}, pixels: {route.pixels},"
+                f" documents: {route.documents}"
             )
             if route.unknown:
                 typer.echo(f"    domain {route.pseudonymDomain}; a patient unknown in it: {route.unknown}")

@@ -79,6 +79,7 @@ def show(profile: Named, config: SiteOption = None, as_json: JsonOption = False)
         title=loaded.title,
         tableEdition=edition(),
         options={code: CODE_MEANINGS[code] for code in codes},
+        documents=loaded.profile.documents.value,
         rules=tuple(
             ShownRule(
                 number=rule.number,
@@ -98,6 +99,7 @@ def show(profile: Named, config: SiteOption = None, as_json: JsonOption = False)
     print(f"PS3.15 Table E.1-1, edition {answer.tableEdition}")
     for code, meaning in answer.options.items():
         print(f"  {code}  {meaning}")
+    print(f"  documents: {answer.documents}")
     for rule in ordered:
         print(f"  site rule {rule.number} (line {rule.line}): {rule}")
 
@@ -137,6 +139,8 @@ def _tell(found: "ProfileDifference") -> None:
     for sign, codes in (("-", found.optionsRemoved), ("+", found.optionsAdded)):
         for code in codes:
             print(f"{sign} option {code}  {CODE_MEANINGS[code]}")
+    if found.documentsBefore != found.documentsAfter:
+        print(f"- documents: {found.documentsBefore}\n+ documents: {found.documentsAfter}")
     for rule in found.rules:
         if rule.before is not None:
             print(f"- rule (line {rule.lineBefore}): {rule.before}")

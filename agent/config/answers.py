@@ -72,6 +72,7 @@ class PlannedRoute(_Answer):
     unknown: Literal["held", "quarantined"] | None = Field(
         None, description="Of a return route: what becomes of a study whose patient is unknown here."
     )
+    documents: str
     elements: tuple[PlannedElement, ...]
     held: dict[str, int] = Field(description="Instances that would be held, by reason code.")
 
@@ -139,6 +140,7 @@ class ProfileAnswer(ProfileSide):
     title: str
     tableEdition: str = Field(description="Edition of PS3.15 Table E.1-1 that is applied.")  # noqa: N815
     options: dict[str, str] = Field(description="Meaning by code of CID 7050, the Basic Profile first.")
+    documents: Literal["hold", "rebuild"] = Field(description="What becomes of encapsulated PDF and CDA.")
     rules: tuple[ShownRule, ...] = Field(description="The most specific first: it counts.")
 
 
@@ -179,6 +181,8 @@ class ProfileDifference(_Answer):
     same: bool = Field(description="Whether both do the same to every object.")
     optionsAdded: tuple[str, ...]  # noqa: N815
     optionsRemoved: tuple[str, ...]  # noqa: N815
+    documentsBefore: Literal["hold", "rebuild"]  # noqa: N815
+    documentsAfter: Literal["hold", "rebuild"]  # noqa: N815
     rules: tuple[ChangedRule, ...]
     elements: tuple[ChangedElement, ...] = Field(
         description="Of PS3.6, in the data set itself, where no rule's condition holds."

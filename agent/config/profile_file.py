@@ -25,7 +25,7 @@ from exchange.domain.errors import ConfigurationError
 from redact.headers.conditions import Condition, Every, IsIn, IsPresent, Matches, Negation, Some, folded
 from redact.headers.elements import ASCII_VRS, TEXT_VRS
 from redact.headers.pointing import keyword_selector, path_selector, tag_selector
-from redact.headers.profile import Option
+from redact.headers.profile import Documents, Option
 from redact.headers.selectors import PrivateSelector, Selector, VrSelector, vr_by_dictionary
 from redact.headers.site_rules import RuleAction, SiteRule
 
@@ -263,6 +263,10 @@ class ProfileFile(_Part):
     profile: Name = Field(description="Its name; the file has the same.")
     title: Text | None = Field(None, description="What it is for, in one line.")
     options: tuple[OptionCode, ...] = Field((), description="Codes of CID 7050 of the options that are on.")
+    documents: Documents = Field(
+        Documents.HOLD,
+        description="Encapsulated PDF and CDA: held for a person, or rebuilt from their cleaned words.",
+    )
     rules: tuple[RuleEntry, ...] = Field(
         (), description="Of several that select an element the most specific counts; ties are an error."
     )

@@ -17,7 +17,7 @@ from exchange.domain.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from agent.config.profile_file import RuleEntry
-    from redact.headers.profile import Profile
+    from redact.headers.profile import Documents, Profile
     from redact.headers.site_rules import SiteRule
 
 OWN_FOLDER = "profiles"
@@ -124,7 +124,7 @@ class _Reading:
     def profile(self, name: str) -> "Profile | None":
         """The profile; None where there are mistakes, which `problems` then holds."""
         from agent.config.profile_file import ProfileFile  # imports pydicom: 0.2 s that not every verb needs
-        from redact.headers.profile import Option, Profile
+        from redact.headers.profile import Documents, Option, Profile
 
         value = self.source.value
         if not isinstance(value, dict):
@@ -147,9 +147,11 @@ class _Reading:
                 self._say(("options", index), f"{code} is listed twice", "leave one")
         options = frozenset(option for option in Option if option.value in known)
         rules = list(self._rules(value.get("rules")))
-        self._meaning(options, rules)
+        rebuilds = value.get("documents") == Documents.REBUILD.value
+        documents = Documents.REBUILD if rebuilds else Documents.HOLD
+        self._meaning(options, rules, documents)
         self.problems = list(dict.fromkeys(self.problems))
-        return None if self.problems else Profile(str(value["profile"]), options, tuple(rules))
+        return None if self.problems else Profile(str(value["profile"]), options, tuple(rules), documents)
 
     def _rules(self, listed: object) -> "Iterator[SiteRule]":
         """The rules that are well-formed, each judged apart from the others."""
@@ -175,9 +177,13 @@ class _Reading:
                 self._say(where, f"{key} {written} is read as a decimal number", f"write 0x{written}")
         return not unknown
 
-    def _meaning(self, options: "frozenset[Any]", rules: "Sequence[SiteRule]") -> None:
-        from redact.headers.profile import objections_to
+    def _meaning(
+        self, options: "frozenset[Any]", rules: "Sequence[SiteRule]", documents: "Documents"
+    ) -> None:
+        from redact.headers.profile import documents_objection, objections_to
 
+        if (wrong := documents_objection(documents, options)) is not None:
+            self._say(("documents",), *wrong)
         for rule, (message, instead) in objections_to(options, rules):
             self._say(("options",) if rule is None else ("rules", rule.number - 1), message, instead)
 

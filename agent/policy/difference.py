@@ -1,4 +1,4 @@
-"""What two profiles do differently: options, rules of the site, and every element of PS3.6."""
+"""What two profiles do differently: options, documents, rules of the site, and every element of PS3.6."""
 
 from collections.abc import Iterator
 from typing import Literal
@@ -27,9 +27,11 @@ def difference(before: LoadedProfile, after: LoadedProfile) -> ProfileDifference
     return ProfileDifference(
         before=_side(before),
         after=_side(after),
-        same=not (rules or elements or old ^ new),
+        same=not (rules or elements or old ^ new or before.profile.documents != after.profile.documents),
         optionsAdded=tuple(sorted(new - old)),
         optionsRemoved=tuple(sorted(old - new)),
+        documentsBefore=before.profile.documents.value,
+        documentsAfter=after.profile.documents.value,
         rules=rules,
         elements=elements,
     )

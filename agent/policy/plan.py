@@ -30,7 +30,7 @@ from redact.headers.account import Account, Treatment
 from redact.headers.cleaner import clean_header
 from redact.headers.outcome import HeaderContext
 from redact.headers.place import Result
-from redact.headers.profile import Option, Profile
+from redact.headers.profile import Documents, Option, Profile
 from redact.identifiers.harvest import harvest
 from redact.identifiers.pseudonymiser import Pseudonymiser
 
@@ -128,9 +128,16 @@ def _planned_route(route: EffectiveRoute, headers: Sequence[Dataset]) -> Planned
         deliver=route.destinations,
         pixels="text is looked for and removed" if cleans else "not examined",
         unknown=_UNKNOWN[route.route.reidentify.on_unknown] if route.route.reidentify else None,
+        documents=_documents(route.profile),
         elements=elements,
         held=held,
     )
+
+
+def _documents(profile: Profile | None) -> str:
+    if profile is None:
+        return "not examined"
+    return "rebuilt from their cleaned words" if profile.documents is Documents.REBUILD else "held"
 
 
 def _identity(route: EffectiveRoute) -> Literal["removed", "retained", "quarantined", "reidentified"]:

@@ -17,6 +17,8 @@ from exchange.dicomio.quiet import quiet
 from exchange.domain.codes import ReasonCode
 from exchange.domain.errors import HeldError
 from exchange.domain.findings import Finding, Severity
+from redact.documents.rebuild import WRITTEN as DOCUMENT_ELEMENTS
+from redact.documents.rebuild import NewDocument, TakenDocument
 from redact.headers import listed, record, tables
 from redact.headers.account import Account
 from redact.headers.elements import strings, vr_of
@@ -25,16 +27,18 @@ from redact.headers.outcome import ActionCounts, HeaderContext, HeaderOutcome
 from redact.headers.patient import PATIENT_ID, PATIENT_NAME, PatientElements
 from redact.headers.place import Place, Result, Run
 from redact.headers.private import clean_private
+from redact.headers.profile import Option
 from redact.headers.rules import Decision, Handling, rule_book_for
 from redact.headers.selectors import Trail
 from redact.headers.site_actions import carry_out
 from redact.headers.tables import TypeNode
 from redact.headers.unlisted import clean_unlisted
-from redact.structured.admission import admit
+from redact.structured.admission import admit, is_rebuilt
 from redact.structured.content import CONTENT_SEQUENCES, ContentRule, ContentTree, take_out
 
 MAX_DEPTH = 64
 _SOP_CLASS_UID = 0x00080016
+_SOP_INSTANCE_UID = 0x00080018
 _STUDY_INSTANCE_UID = 0x0020000D
 _HANDLERS: dict[Handling, Callable[[Run, Place], Result]] = {
     Handling.DISPOSE: lambda _run, place: place.dispose(),
@@ -67,7 +71,7 @@ def clean_header(ds: Dataset, context: HeaderContext, account: Account | None = 
             an identifier stands where taking it out would break the object, or the nesting is too deep.
     """
     with quiet():  # pydicom's warnings quote the values that they complain about
-        admit(ds, context.profile.options)
+        admit(ds, context.profile)
         return _clean(ds, context, account)
 
 
@@ -76,8 +80,10 @@ def _clean(ds: Dataset, context: HeaderContext, account: Account | None) -> Head
     bits = record.embedded_overlay_bits(ds)
     rules = rule_book_for(context.profile, ds)
     run = Run(context, rules, PatientElements(ds, context.pseudonymiser), account)
+    taken = TakenDocument.of(ds) if is_rebuilt(ds, context.profile.documents) else None
     walker = _Walker(run, ContentTree(ds, run))
     walker.walk(ds, tables.type_root(sop_class), "", ())
+    document = _put_document(ds, taken, run) if taken is not None else None
     if account is not None:
         account.written(ds, record.WRITTEN, "PS3.15 E.1.1: what was done")
         if _STUDY_INSTANCE_UID in ds:
@@ -85,7 +91,18 @@ def _clean(ds: Dataset, context: HeaderContext, account: Account | None) -> Head
     if _STUDY_INSTANCE_UID in ds:
         run.patient.write(ds, run.patient.pseudonym)
     codes = record.write_method(ds, context.profile, run.done)
-    return HeaderOutcome(walker.counts(), run.uids, run.patient.pseudonym, codes, _findings(run, bits), bits)
+    findings = (*_findings(run, bits), *(document.findings() if document is not None else ()))
+    return HeaderOutcome(walker.counts(), run.uids, run.patient.pseudonym, codes, findings, bits)
+
+
+def _put_document(ds: Dataset, taken: TakenDocument, run: Run) -> NewDocument:
+    """Put the rebuilt document where the walk left a dummy: what it says was cleaned as descriptors are."""
+    document = taken.rebuild(run.context, next(iter(strings(ds, _SOP_INSTANCE_UID, "UI")), ""))
+    document.put(ds)
+    run.done.add(Option.CLEAN_DESCRIPTORS)
+    if run.account is not None:
+        run.account.written(ds, DOCUMENT_ELEMENTS, "documents: rebuild")
+    return document
 
 
 def _findings(run: Run, bits: tuple[int, ...]) -> tuple[Finding, ...]:

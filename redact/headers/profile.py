@@ -48,6 +48,13 @@ CODE_MEANINGS: Mapping[str, str] = {
 }
 
 
+class Documents(StrEnum):
+    """What becomes of encapsulated documents (PS3.3 A.45)."""
+
+    HOLD = "hold"  # they wait for a person, unread
+    REBUILD = "rebuild"  # PDF and CDA are written anew from their cleaned words; models are held
+
+
 _DATE_OPTIONS = frozenset({Option.RETAIN_FULL_DATES, Option.RETAIN_MODIFIED_DATES})
 
 
@@ -59,20 +66,24 @@ class Profile:
         profile_id: Name that routes and receipts use.
         options: Options of Annex E that are on.
         rules: The site's own, in the order of the file; `conflicts` of them is empty.
+        documents: What becomes of encapsulated documents.
     """
 
     profile_id: str
     options: frozenset[Option]
     rules: tuple[SiteRule, ...] = ()
+    documents: Documents = Documents.HOLD
 
     @property
     def sha256(self) -> str:
         """Digest of the canonical form: the same options and rules give the same digest in any order."""
-        form = {
+        form: dict[str, object] = {
             "profile": self.profile_id,
             "options": sorted(self.options),
             "rules": sorted((rule.canonical() for rule in self.rules), key=dumps),
         }
+        if self.documents is not Documents.HOLD:  # profiles that do not name it keep their digest
+            form["documents"] = self.documents.value
         return sha256(dumps(form, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
     @property
@@ -82,6 +93,16 @@ class Profile:
         return Option.RETAIN_MODIFIED_DATES in self.options or any(
             rule.action in moving for rule in self.rules
         )
+
+
+def documents_objection(documents: Documents, options: Collection[Option]) -> Objection | None:
+    """What is wrong with rebuilding documents under these options, if anything."""
+    if documents is Documents.REBUILD and Option.CLEAN_DESCRIPTORS not in options:
+        return (
+            "rebuild keeps words of documents, and without 113105 (Clean Descriptors) no words stay",
+            "add 113105 to the options, or write hold",
+        )
+    return None
 
 
 def objections_to(

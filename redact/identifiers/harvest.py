@@ -15,6 +15,7 @@ from pydicom.valuerep import PersonName
 
 from exchange.dicomio.quiet import quiet
 from exchange.domain.identifiers import HarvestedIdentifiers, Identifier, IdentifierKind
+from redact.documents.cda_reading import people_in_document
 from redact.identifiers.pseudonymiser import is_placeholder
 from redact.identifiers.readings import utf8_reading
 from redact.identifiers.uids import is_definition
@@ -85,10 +86,11 @@ def harvest(ds: Dataset) -> HarvestedIdentifiers:
     Names in each component group (PS3.5 6.2.1.1: alphabetic, ideographic, phonetic), as a whole group and by
     component; patient ids; people; institutions, addresses, telephone numbers; accession and other numbers;
     all dates as `YYYYMMDD`; all UIDs that name no definition. Of content items (SR, acquisition context) the
-    text and numbers under concepts that identify, too, and the codes that stand for a person.
+    text and numbers under concepts that identify, too, and the codes that stand for a person; of a CDA
+    document whom its header and entries name.
     """
     with quiet():
-        return HarvestedIdentifiers(frozenset(_walk(ds, 0)))
+        return HarvestedIdentifiers(frozenset(_walk(ds, 0)) | people_in_document(ds))
 
 
 def _walk(ds: Dataset, depth: int) -> Iterator[Identifier]:

@@ -1,11 +1,12 @@
 """Which objects the cleaner may take at all: what it cannot clean completely is held for a person.
 
-Held today: encapsulated documents and models, voice recordings, and graphics that are drawn free-hand or as
-bitmaps, which may be handwriting; and content trees where the profile does not clean them (113104): without
-its content a structured report or key object note says nothing. Everything else is cleaned completely by the
-header, content and pixel rooms: structured reports by their content items, structure sets, plans,
-segmentations and annotations by their labels, presentation states by their text objects, waveforms by their
-annotations, icons by being removed.
+Held today: encapsulated models, and encapsulated documents unless the profile has them rebuilt
+(`redact.documents`); voice recordings; graphics that are drawn free-hand or as bitmaps, which may be
+handwriting; and content trees where the profile does not clean them (113104): without its content a
+structured report or key object note says nothing. Everything else is cleaned completely by the header,
+content and pixel rooms: structured reports by their content items, structure sets, plans, segmentations and
+annotations by their labels, presentation states by their text objects, waveforms by their annotations, icons
+by being removed.
 """
 
 from collections.abc import Iterator
@@ -14,7 +15,8 @@ from pydicom.dataset import Dataset
 
 from exchange.domain.codes import ReasonCode
 from exchange.domain.errors import HeldError
-from redact.headers.profile import Option
+from redact.documents.rebuild import REBUILT_CLASSES
+from redact.headers.profile import Documents, Option, Profile
 from redact.structured.items import CONTENT_SEQUENCE
 
 _SR_ROOT = "1.2.840.10008.5.1.4.1.1.88."
@@ -30,19 +32,19 @@ _FREEHAND = frozenset({"POLYLINE", "INTERPOLATED"})
 _STRAIGHT_LINE_NUMBERS = 4  # two points of two coordinates
 
 
-def admit(ds: Dataset, options: frozenset[Option]) -> None:
+def admit(ds: Dataset, profile: Profile) -> None:
     """Let an object pass that can be cleaned completely.
 
     Args:
         ds: The object.
-        options: Of the profile.
+        profile: What would clean it.
 
     Raises:
         HeldError: It cannot: `structured-content`, `encapsulated-document` or `complex-graphics`.
     """
     sop_class = str(ds.get("SOPClassUID", "") or "")
-    _refuse_documents(ds, sop_class)
-    cleans = Option.CLEAN_STRUCTURED_CONTENT in options
+    _refuse_documents(ds, sop_class, profile.documents)
+    cleans = Option.CLEAN_STRUCTURED_CONTENT in profile.options
     if not cleans and (sop_class.startswith(_SR_ROOT) or CONTENT_SEQUENCE in ds):
         # Table E.1-1 disposes of ContentSequence: an empty report is no object that could leave.
         raise HeldError(
@@ -68,7 +70,14 @@ def admit(ds: Dataset, options: frozenset[Option]) -> None:
     _refuse_drawings(ds)
 
 
-def _refuse_documents(ds: Dataset, sop_class: str) -> None:
+def is_rebuilt(ds: Dataset, documents: Documents) -> bool:
+    """Whether this object's document is one that is written anew."""
+    return documents is Documents.REBUILD and str(ds.get("SOPClassUID", "") or "") in REBUILT_CLASSES
+
+
+def _refuse_documents(ds: Dataset, sop_class: str, documents: Documents) -> None:
+    if is_rebuilt(ds, documents) and _HPGL_DOCUMENT not in ds:
+        return
     for tag in (_ENCAPSULATED_DOCUMENT, _HPGL_DOCUMENT):
         if tag in ds:
             raise _document(f"({tag >> 16:04X},{tag & 0xFFFF:04X})")
@@ -81,7 +90,7 @@ def _document(path: str) -> HeldError:
         ReasonCode.ENCAPSULATED_DOCUMENT,
         "cannot clean an encapsulated document: it is never passed unread",
         path,
-        "reject it, or rebuild the document without identity",
+        "reject it, or write documents: rebuild in the profile (PDF and CDA)",
     )
 
 

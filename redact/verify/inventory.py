@@ -20,6 +20,7 @@ from redact.identifiers.pseudonymiser import is_placeholder
 from redact.verify import forms
 from redact.verify.content import ContentNotes
 from redact.verify.decode import DATE_VRS, declared_text
+from redact.verify.documents import DocumentNotes
 from redact.verify.numbers import least_size
 from redact.verify.walk import Buffer, Element, Syntax, Walk, tag_text
 
@@ -61,6 +62,7 @@ class Inventory:
         character_sets: Every Specific Character Set value that occurs.
         private: The private elements that are no creators.
         content: The content items.
+        documents: The encapsulated documents.
     """
 
     present: dict[str, bool] = field(default_factory=dict, repr=False)
@@ -70,6 +72,7 @@ class Inventory:
     character_sets: set[str] = field(default_factory=set, repr=False)
     private: list[PrivateElement] = field(default_factory=list, repr=False)
     content: ContentNotes = field(default_factory=ContentNotes, repr=False)
+    documents: DocumentNotes = field(default_factory=DocumentNotes, repr=False)
     _creators: dict[str, str] = field(default_factory=dict, repr=False)  # by path
     items: set[str] = field(default_factory=set, repr=False)  # e.g. `(0040,A730)[2]`, of items with content
 
@@ -84,6 +87,7 @@ class Inventory:
             self._private(buffer, element)
             return
         self.content.note(buffer, element)
+        self.documents.note(buffer, element)
         if holds and not element.is_pixels and self._telling(element):
             raw = bytes(buffer[element.start : element.end])
             text = declared_text(raw, element.charset).strip(" \0")
@@ -125,7 +129,7 @@ class Inventory:
 
     def unknown_to(self, known: frozenset[str]) -> frozenset[Identifier]:
         """The identifiers whose squeezed form the harvest has not."""
-        named = self.identifiers.union(self.content.identifiers())
+        named = self.identifiers.union(self.content.identifiers(), self.documents.people())
         return frozenset(item for item in named if forms.squeezed(item.value) not in known)
 
 

@@ -3,7 +3,8 @@
 Steps, in this order (numbers repeated beside the code):
 (0) the planted canary is found, or nothing below counts;
 (1) the file is a well-formed Part 10 file with an empty preamble and a file meta of our own making;
-(2) scan 1 and scan 2: no identifier stands where the profile does not let it remain;
+(2) scan 1 and scan 2: no identifier stands where the profile does not let it remain, packed documents
+    included, which hold nothing but words;
 (3) no private element but those that the profile keeps; PatientIdentityRemoved is YES;
 (4) every date is the shifted original, every identifying UID the mapped one; content items (SR) hold nothing
     under an identifying name, and their references are intact;
@@ -17,7 +18,7 @@ What it cannot show is held. It never changes a file, and says nothing of identi
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import chain
+from itertools import chain, islice
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Protocol
@@ -33,14 +34,16 @@ from exchange.domain.source import Source
 from redact.headers.profile import Option
 from redact.pixels.boxes import TextBox
 from redact.verify import forms
+from redact.verify.attribute_types import types_of
 from redact.verify.canary import Canary, check_block, check_stream
 from redact.verify.content import ContentNotes
 from redact.verify.dates import check_dates, shifted_day
 from redact.verify.dciodvfy import NOT_RUN, Dciodvfy
+from redact.verify.documents import DocumentNotes, document_leaks
 from redact.verify.envelope import envelope_elements
 from redact.verify.expectations import Expectations
 from redact.verify.inventory import Inventory, dataset_walk, opened, read_inventory
-from redact.verify.iod import check_iod, types_of
+from redact.verify.iod import check_iod
 from redact.verify.relations import check_content
 from redact.verify.scan import Leak, Scanner
 from redact.verify.tokens import Tokens, compile_tokens
@@ -248,7 +251,9 @@ def _examine_cleaned(cleaned: Path) -> tuple[str, FileLayout]:
 
 def _scan(scanner: Scanner, layout: FileLayout) -> Inventory:
     """Both scans over every byte of the file, and over the inflated data set; the first leak is the hold."""
-    after = Inventory(content=ContentNotes(layout.little_endian))
+    after = Inventory(
+        content=ContentNotes(layout.little_endian), documents=DocumentNotes(layout.little_endian)
+    )
     scanner.content = after.content
     with open_binary(layout.source) as file, mmap(file.fileno(), 0, access=ACCESS_READ) as whole:
         envelope = envelope_elements(whole, layout)
@@ -264,6 +269,8 @@ def _scan(scanner: Scanner, layout: FileLayout) -> Inventory:
                 _judge(scanner, buffer, dataset)
             else:
                 _judge(scanner, buffer, chain(envelope, dataset))
+    documents = document_leaks(scanner, after.documents, after.values.get(_SOP_CLASS, ""))
+    _raise_first(list(islice(documents, 1)))
     return after
 
 

@@ -11,11 +11,11 @@ from exchange.domain.codes import ReasonCode
 from exchange.domain.errors import HeldError
 from exchange.domain.identifiers import IdentifierKind
 from redact.verify import forms
+from redact.verify.attribute_types import AttributeTypes
 from redact.verify.bytescan import Hit
 from redact.verify.content import VALUE_TYPE_OF, ContentNotes
 from redact.verify.decode import DATE_VRS, NUMERIC_VRS, TEXT_VRS, looks_like_text, texts_of
 from redact.verify.expectations import Expectations
-from redact.verify.iod import AttributeTypes
 from redact.verify.numbers import (
     BINARY_NUMBER_VRS,
     MAX_COINCIDENCE,
@@ -33,6 +33,7 @@ from redact.verify.walk import Buffer, Element, Walk
 MAX_TEXT_IN_BINARY = 64 * 1024
 MAX_HITS = 100_000
 MIN_WIDE_BYTES_IN_PIXELS = 20
+DOCUMENT = 0x00420011  # EncapsulatedDocument
 _MEMO_VALUE = 256
 _MEMO_SIZE = 100_000
 _MAPPED_UID = b"2.25."
@@ -139,7 +140,7 @@ class Scanner:
             return not (hit.found.isdigit() and part.startswith((_MAPPED_UID, _STANDARD_UID)))
         if element.tag in _MAKERS and kinds == _PERSON and hit.found.isalnum():
             return False  # scan 2 knows whether it is more than one word of a name
-        if element.vr in TEXT_VRS and element.vr != "PN":
+        if element.tag == DOCUMENT or (element.vr in TEXT_VRS and element.vr != "PN"):
             return not _part_of_another(buffer, element, hit)
         return True
 
@@ -147,6 +148,8 @@ class Scanner:
         if element.end == element.start or element.is_pixels or element.vr == "SQ":
             return
         yield from self._packed(buffer, element)
+        if element.tag == DOCUMENT and element.vr != "UT":
+            return  # its text is what it shows (`documents`): numbers that say where are none
         binary = element.vr not in TEXT_VRS | NUMERIC_VRS | DATE_VRS and element.vr != "UI"
         if binary and element.end - element.start > MAX_TEXT_IN_BINARY:
             return  # words have no boundaries in bulk data: scan 1 is the one that counts there

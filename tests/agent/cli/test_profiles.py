@@ -20,6 +20,7 @@ from agent.config.answers import (
 )
 from agent.config.shipped import shipped
 from tests.exchange.receipts.jsonschema_subset import conforms
+from tests.redact.documents.making import PDF, encapsulated, pdf, saved, shown
 
 TRIAL = """\
 profile: trial
@@ -129,6 +130,18 @@ def test_diff_of_versions_that_only_moved_lines_says_that_they_do_the_same(
     assert call("profiles", "diff", "trial", newer, "-c", site_file).exit_code == 0
 
 
+def test_what_becomes_of_documents_is_shown_and_compared(site_file: Path, tmp_path: Path) -> None:
+    newer = tmp_path / "newer.yaml"
+    newer.write_text(TRIAL + "documents: rebuild\n")
+    assert "documents: rebuild" in call("profiles", "show", newer).stdout
+    answer = call("profiles", "diff", "trial", newer, "-c", site_file, "--json")
+    found = ProfileDifference.model_validate(conforming(answer, "profiles-diff"))
+    assert (answer.exit_code, found.same) == (1, False)
+    assert (found.documentsBefore, found.documentsAfter) == ("hold", "rebuild")
+    people = call("profiles", "diff", "trial", newer, "-c", site_file).stdout
+    assert "- documents: hold\n+ documents: rebuild" in people
+
+
 def test_diff_sees_what_only_conditions_or_private_creators_change(site_file: Path, tmp_path: Path) -> None:
     newer = tmp_path / "newer.yaml"
     newer.write_text(TRIAL.replace("{Modality: CT}", "{Modality: MR}"))
@@ -164,6 +177,19 @@ def planned(site_file: Path, name: str) -> dict[str, PlannedElement]:
     answer = call("plan", "-c", site_file, "--study", file, "--called-ae", "OUTGOING", "--json")
     (study,) = PlanAnswer.model_validate(conforming(answer, "plan")).studies or ()
     return {element.path: element for element in study.routes[0].elements}
+
+
+def test_plan_tells_what_becomes_of_documents(site_file: Path, tmp_path: Path) -> None:
+    study = saved(encapsulated(PDF, pdf(shown("Lungs are clear"))), tmp_path / "letter.dcm")
+    held = call("plan", "-c", site_file, "--study", study).stdout
+    assert "documents: held" in held
+    assert "1 instances would be held: encapsulated-document" in held
+    rebuilding = TRIAL.replace("keep\n", "empty\n", 1) + "documents: rebuild\n"
+    (site_file.parent / "profiles" / "trial.yaml").write_text(rebuilding)
+    site_file.write_text(site_file.read_text().replace("profile: default", "profile: trial"))
+    rebuilt = call("plan", "-c", site_file, "--study", study).stdout
+    assert "documents: rebuilt from their cleaned words" in rebuilt
+    assert "(0042,0011)  EncapsulatedDocument: documents: rebuild" in rebuilt
 
 
 def test_plan_names_the_rule_behind_each_element(site_file: Path) -> None:

@@ -69,6 +69,14 @@ def test_a_good_profile_is_read_with_its_lines(tmp_path: Path) -> None:
     ]
 
 
+def test_what_becomes_of_documents_is_part_of_the_digest(tmp_path: Path) -> None:
+    held = read_profile(write(tmp_path, GOOD)).profile
+    said = read_profile(write(tmp_path, GOOD + "documents: hold\n")).profile
+    rebuilt = read_profile(write(tmp_path, GOOD + "documents: rebuild\n")).profile
+    assert (held.documents, said.documents, rebuilt.documents) == ("hold", "hold", "rebuild")
+    assert held.sha256 == said.sha256 != rebuilt.sha256
+
+
 MISTAKES = [
     ("profile: trial", "profile: Trial", 1, 10, "'Trial' is no name", "lower-case"),
     ("profile: trial", "profile: other", 1, 10, "the file names itself other", "write trial"),
@@ -78,6 +86,8 @@ MISTAKES = [
     ("113107", "113105", 5, 5, "113105 is listed twice", "leave one"),
     ("113107", "113106\n  - 113107", 4, 3, "contradict each other", "leave one"),
     ("113107", "113102", 4, 3, "no stage of this version", "leave it out"),
+    ("rules:\n", "documents: rebild\nrules:\n", 6, 12, "'rebild' is no documents", "did you mean rebuild?"),
+    ('  - "113105"\n  - 113107', '  - "113107"\ndocuments: rebuild', 5, 12, "no words stay", "add 113105"),
     ('options:\n  - "113105"\n  - 113107', "options: 1", 3, 10, "options must be a list", "schema.json"),
     ("keyword: StudyDescription", "keyword: StudyDescripton", 7, 14, "no attribute", "StudyDescription?"),
     ("keyword: StudyDescription", "keyward: StudyDescription", 7, 5, "unknown key keyward", "mean keyword?"),
@@ -190,6 +200,7 @@ def test_the_schema_knows_what_the_reader_takes_and_refuses() -> None:
         {**good, "rules": [{"private": {"element": 1}, "action": "keep"}]},
         {**good, "rules": [{"keyword": "StudyID", "action": "keep", "when": {"Modality": {"is": "CT"}}}]},
         {**good, "options": ["113999"]},
+        {**good, "documents": "remove"},
     ):
         assert conforms(wrong, SCHEMA) != ""
         with pytest.raises(MistakesError):

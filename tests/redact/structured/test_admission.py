@@ -1,14 +1,21 @@
 """Objects that cannot be cleaned completely are held with their reason; all others pass."""
 
+from dataclasses import replace
+
 import pytest
 from pydicom.dataset import Dataset
 
 from exchange.domain.codes import ReasonCode
 from exchange.domain.errors import HeldError
-from redact.headers.profile import Option
+from redact.headers.profile import Documents, Option, Profile
 from redact.structured.admission import admit
 
-CLEANING = frozenset({Option.CLEAN_STRUCTURED_CONTENT, Option.CLEAN_GRAPHICS, Option.CLEAN_DESCRIPTORS})
+CLEANING = Profile(
+    "cleaning",
+    frozenset({Option.CLEAN_STRUCTURED_CONTENT, Option.CLEAN_GRAPHICS, Option.CLEAN_DESCRIPTORS}),
+)
+REBUILDING = replace(CLEANING, documents=Documents.REBUILD)
+BASIC = Profile("basic", frozenset())
 
 
 def of_class(sop_class: str) -> Dataset:
@@ -31,7 +38,7 @@ def drawing(kind: str, points: list[float]) -> Dataset:
 def test_reports_and_key_objects_pass_where_content_is_cleaned(sop_class: str) -> None:
     admit(of_class(sop_class), CLEANING)
     with pytest.raises(HeldError) as caught:
-        admit(of_class(sop_class), CLEANING - {Option.CLEAN_STRUCTURED_CONTENT})
+        admit(of_class(sop_class), BASIC)
     assert (caught.value.code, caught.value.path) == (ReasonCode.STRUCTURED_CONTENT, "(0040,A730)")
     assert "113104" in str(caught.value)
 
@@ -41,7 +48,7 @@ def test_a_content_tree_in_any_object_passes_where_content_is_cleaned() -> None:
     ds.ContentSequence = [Dataset()]
     admit(ds, CLEANING)
     with pytest.raises(HeldError, match="content tree"):
-        admit(ds, frozenset())
+        admit(ds, BASIC)
 
 
 @pytest.mark.parametrize("sop_class", ["104.1", "104.2", "104.3", "104.4"])
@@ -49,6 +56,27 @@ def test_documents_are_held_by_class(sop_class: str) -> None:
     with pytest.raises(HeldError) as caught:
         admit(of_class(sop_class), CLEANING)
     assert caught.value.code is ReasonCode.ENCAPSULATED_DOCUMENT
+
+
+@pytest.mark.parametrize("sop_class", ["104.1", "104.2"])
+def test_pdf_and_cda_pass_where_they_are_rebuilt(sop_class: str) -> None:
+    admit(of_class(sop_class), REBUILDING)
+
+
+@pytest.mark.parametrize("sop_class", ["104.3", "104.4", "104.5", "2"])
+def test_no_other_document_passes_where_documents_are_rebuilt(sop_class: str) -> None:
+    ds = of_class(sop_class)
+    ds.EncapsulatedDocument = b"solid model"
+    with pytest.raises(HeldError) as caught:
+        admit(ds, REBUILDING)
+    assert caught.value.code is ReasonCode.ENCAPSULATED_DOCUMENT
+
+
+def test_a_drawing_for_a_plotter_is_held_beside_a_document() -> None:
+    ds = of_class("104.1")
+    ds.add_new(0x00686300, "OB", b"IN;SP1;")
+    with pytest.raises(HeldError):
+        admit(ds, REBUILDING)
 
 
 def test_documents_are_held_wherever_they_are() -> None:

@@ -1,0 +1,1 @@
+"""Encapsulated documents, written anew from their cleaned words."""
