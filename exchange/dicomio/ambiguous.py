@@ -9,8 +9,7 @@ from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 
 _VRS = {tag: entry[0] for tag, entry in DicomDictionary.items() if " or " in entry[0]}
-_TAGS = frozenset(_VRS)
-_REPEATED = frozenset(
+_TAGS = frozenset(_VRS) | frozenset(
     int(mask.replace("xx", f"{number:02X}"), 16)
     for mask, entry in RepeatersDictionary.items()
     if " or " in entry[0]
@@ -25,7 +24,7 @@ def give_vrs(ds: Dataset) -> bool:
         Whether there was any; all others of ambiguous VR are converted.
     """
     given = False
-    for tag in (_TAGS | _REPEATED).intersection(ds.keys()):
+    for tag in _TAGS.intersection(ds.keys()):
         raw: object = ds.get_item(tag)
         if not isinstance(raw, RawDataElement) or raw.VR not in {None, "UN"}:
             continue
