@@ -35,7 +35,7 @@ class NewDocument:
     def put(self, ds: Dataset) -> None:
         """Write it and what says what it is (PS3.3 C.24.2)."""
         data = self.rebuilt.data
-        ds[DOCUMENT] = DataElement(DOCUMENT, "OB", data + b"\0" * (len(data) % 2))
+        ds[DOCUMENT] = DataElement(DOCUMENT, "OB", data)
         ds[LENGTH] = DataElement(LENGTH, "UL", len(data))
         put_ascii(ds, _MIME_TYPE, "LO", [_MIME_TYPE_OF[self.sop_class_uid]])
         # C.24.2: «A de-identified document may use the value NO.»

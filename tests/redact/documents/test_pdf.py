@@ -124,6 +124,13 @@ def test_a_name_is_found_across_columns_lines_and_pages() -> None:
     assert rebuilt(column + shown("", "chest")) == ["chest"]
 
 
+def test_known_words_stay_whole_where_they_are_kerned_and_apart_where_they_stand_apart() -> None:
+    assert rebuilt(b"BT /F1 12 Tf 72 700 Td [(Lu) 10 (n) -20 (gs) -300 (are) -3000 (clear)] TJ ET") == [
+        "Lungs are",
+        "clear",
+    ]
+
+
 def test_letters_shown_one_by_one_are_one_word_and_bold_ones_are_no_two() -> None:
     single = b"BT /F1 10 Tf 1 0 0 1 72 700 Tm [(f) (u) (l) (l)] TJ ET "
     assert rebuilt(single + single.replace(b"72 700", b"72.2 700")) == ["full"]
