@@ -9,6 +9,7 @@ as well and the proof runs again, once; what it still finds is held.
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import BinaryIO
 
 from pydicom.dataset import Dataset
 
@@ -24,6 +25,7 @@ from exchange.domain.findings import Finding
 from exchange.domain.identifiers import HarvestedIdentifiers
 from exchange.domain.source import Source
 from redact.headers.cleaner import clean_header
+from redact.headers.identity import exact_identity
 from redact.headers.outcome import HeaderContext, HeaderOutcome
 from redact.headers.profile import Option, Profile
 from redact.headers.record import add_method_codes
@@ -31,12 +33,13 @@ from redact.identifiers.pseudonymiser import Pseudonymiser
 from redact.ocr.reader import TextReader
 from redact.pixels.boxes import BoxRule, TextBox
 from redact.pixels.clean import PixelOutcome, clean_pixels, remove_boxes
+from redact.pixels.own import OwnText
+from redact.pixels.patients import OwnTexts
 from redact.pixels.policy import PixelPolicy
 from redact.structured.admission import admit
-from redact.verify.canary import Canary
 from redact.verify.dciodvfy import Dciodvfy
 from redact.verify.expectations import Expectations
-from redact.verify.pixels import SecondReading
+from redact.verify.pixels import RememberedReading, SecondReading
 from redact.verify.proof import InstanceProof, Prover
 
 
@@ -123,7 +126,9 @@ class InstanceCleaner:
         self._plan = plan
         self._context = HeaderContext(plan.profile, plan.pseudonymiser, plan.identifiers)
         profile = plan.profile
-        expectations = Expectations.of(profile.options, plan.pseudonymiser, rules=profile.rules)
+        expectations = Expectations.of(
+            profile.options, plan.pseudonymiser, rules=profile.rules, retained=profile.retains_identity
+        )
         self._prover = Prover(
             plan.identifiers,
             expectations,
@@ -131,20 +136,29 @@ class InstanceCleaner:
             dciodvfy=plan.dciodvfy,
             iod_required=plan.iod_required,
         )
-        self._reading: _RememberedReading | None = None
+        held = ReasonCode.IDENTITY_MISMATCH not in plan.released
+        self._own_texts = OwnTexts(profile, plan.identifiers, hold=held)
+        self._reading: RememberedReading | None = None
         if plan.readers.prover is not None:
-            second = SecondReading(plan.readers.prover, plan.pixel_policy, plan.identifiers)
-            self._reading = _RememberedReading(second)
+            second = SecondReading(plan.readers.prover, plan.pixel_policy, plan.identifiers, self._own_text)
+            self._reading = RememberedReading(second)
         self._known = Convertible()
+        self._sink: BinaryIO | None = None
 
-    def run(self, source: Source, target: Path) -> CleanedInstance:
+    def run(self, source: Source, target: Path, sink: BinaryIO | None = None) -> CleanedInstance:
         """Clean `source` into `target` and prove it.
+
+        Args:
+            source: The original.
+            target: The file to write.
+            sink: The same, opened, where it has no name on a disk: `target` then leads to it.
 
         Raises:
             HeldError: It must not pass; nothing is left at `target`.
             InputError: The source cannot be read.
             ModelError: A model failed.
         """
+        self._sink = sink
         layout = examine(source)
         header = self._read(layout)
         admit(header, self._plan.profile)
@@ -160,9 +174,14 @@ class InstanceCleaner:
         except HeldError as error:
             if error.code in PROOF_CODES & self._plan.released:
                 return self._clean(layout, self._read(layout), target, (), claim=False)
-            target.unlink(missing_ok=True)
+            if sink is None:
+                target.unlink(missing_ok=True)
             raise
         return replace(cleaned, proof=proof)
+
+    def _own_text(self, header: Dataset) -> OwnText | None:
+        """The identity of an original that the profile retains; None where it removes it."""
+        return self._own_texts.of(header) if self._plan.profile.retains_identity else None
 
     def _read(self, layout: FileLayout) -> Dataset:
         """The original's header; what converted in one instance of the study is not tried in the next."""
@@ -180,6 +199,7 @@ class InstanceCleaner:
         """Clean the original's header in place, and write it with what the pixel room made of its pixels."""
         patient = text(header, "IssuerOfPatientID"), text(header, "PatientID")
         pixels = self._pixels(layout, header, ordered)
+        exact = exact_identity(layout.source, header, self._plan.profile)
         outcome = clean_header(header, self._context)
         codes = outcome.method_codes
         payload: PixelPayload | None = CopyPayload(layout) if layout.pixels else None
@@ -189,10 +209,11 @@ class InstanceCleaner:
             for keyword, value in pixels.header_updates.items():
                 setattr(header, keyword, value)
             if claim:
-                header.BurnedInAnnotation = "NO"
-                add_method_codes(header, (Option.CLEAN_PIXEL_DATA,))
+                if not self._plan.profile.retains_identity:  # else the patient's may stand there still
+                    header.BurnedInAnnotation = "NO"
+                    add_method_codes(header, (Option.CLEAN_PIXEL_DATA,))
                 codes = (*codes, Option.CLEAN_PIXEL_DATA)
-        written = write_instance(target, header, syntax, payload)
+        written = write_instance(self._sink or target, header, syntax, payload, exact=exact)
         return CleanedInstance(
             path=target,
             sop_class_uid=uid(header, "SOPClassUID"),
@@ -226,7 +247,12 @@ class InstanceCleaner:
             if ordered:
                 return remove_boxes(layout.source, layout, header, ordered)
             return clean_pixels(
-                layout.source, layout, header, plan.readers.cleaner, plan.pixel_policy, plan.identifiers
+                layout.source,
+                layout,
+                header,
+                plan.readers.cleaner,
+                plan.pixel_policy,
+                self._own_text(header) or plan.identifiers,
             )
         except HeldError as error:
             if error.code in PIXEL_CODES & plan.released:
@@ -247,24 +273,6 @@ class InstanceCleaner:
             if error.code is ReasonCode.PROOF_TEXT and self._reading is not None and self._reading.found:
                 return None
             raise
-
-
-class _RememberedReading:
-    """The second reading, remembering what it found in the instance at hand."""
-
-    def __init__(self, reading: SecondReading) -> None:
-        self._reading = reading
-        self.found: tuple[TextBox, ...] = ()
-
-    def __call__(self, original: Source, cleaned: Path, layout: FileLayout) -> Sequence[TextBox]:
-        self.found = ()
-        self.found = tuple(self._reading(original, cleaned, layout))
-        return self.found
-
-    def check_canary(self, canary: Canary) -> None:
-        """See SecondReading."""
-        self.found = ()
-        self._reading.check_canary(canary)
 
 
 def _text_left(found: Sequence[TextBox]) -> HeldError:

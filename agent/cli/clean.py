@@ -63,8 +63,10 @@ def clean(
         raise typer.BadParameter("report and preview may show PHI: put them outside OUT, which leaves")
     slots = jobs or max(1, len(os.sched_getaffinity(0)))
     with ExitStack() as stack:
-        epochs, folder = _epochs(config, key, domain, stack)
-        job = CleanJob(source, target, load_profile(profile, folder), epochs, _progress)
+        folder = config.resolve().parent if config is not None else None
+        chosen = load_profile(profile, folder)
+        epochs = _epochs(config, key, domain, stack, quiet=chosen.retains_identity)
+        job = CleanJob(source, target, chosen, epochs, _progress)
         pool = Pool(slots, START, worker_facts(firmware_profile(), _program(dciodvfy)))
         stack.callback(pool.close, 1.0)
         done = clean_offline(job, pool, slots)
@@ -92,9 +94,9 @@ def _program(path: Path | None) -> Path | None:
 
 
 def _epochs(
-    config: Path | None, key: Path | None, domain: str, stack: ExitStack
-) -> "tuple[KeyEpochs, Path | None]":
-    """The pseudonym keys (a site's as its own routes use them), and the site folder for its profiles."""
+    config: Path | None, key: Path | None, domain: str, stack: ExitStack, *, quiet: bool
+) -> "KeyEpochs":
+    """The pseudonym keys, a site's as its own routes use them; `quiet` where no pseudonym is made."""
     from agent.config.load import load_site
     from agent.pipeline.epochs import KeyEpochs
     from exchange.crosswalk.store import Crosswalk
@@ -109,13 +111,14 @@ def _epochs(
         if site.crosswalk_file.exists():
             crosswalk = Crosswalk.open(site.crosswalk_file, read_private_file(site.keys / CROSSWALK_KEY))
             stack.enter_context(crosswalk)
-        return KeyEpochs(DomainKeys.from_folder(site.keys), domain, site.site, crosswalk), loaded.folder
+        return KeyEpochs(DomainKeys.from_folder(site.keys), domain, site.site, crosswalk)
     if key is not None:
-        return KeyEpochs(DomainKeys.from_file(key), domain, ""), None
-    typer.echo(
-        "warning: a random key for this run only: its pseudonyms cannot be repeated; see --key", err=True
-    )
-    return KeyEpochs(DomainKeys.ephemeral(), domain, ""), None
+        return KeyEpochs(DomainKeys.from_file(key), domain, "")
+    if not quiet:
+        typer.echo(
+            "warning: a random key for this run only: its pseudonyms cannot be repeated; see --key", err=True
+        )
+    return KeyEpochs(DomainKeys.ephemeral(), domain, "")
 
 
 def _progress(done: int, total: int) -> None:
@@ -131,6 +134,8 @@ def _tell(done: "CleanReport", report: Path | None) -> None:
         if one.status != "clean":
             reasons = ", ".join(f"{r.code} {r.path}".strip() for r in one.reasons)
             print(f"{one.status:<7}{one.input}: {reasons}")
+    if done.identity == "retained":
+        print(f"identity: retained ({done.reason}): what is clean names its patient")
     totals = done.totals
     print(f"{totals.clean} clean, {totals.held} held, {totals.failed} failed")
     if report is not None:

@@ -100,6 +100,8 @@ def _show_studies(studies: "tuple[PlannedStudy, ...]", refused: dict[str, int]) 
                 f"    identity {route.identity}, profile {route.profile or 'none'}, pixels: {route.pixels},"
                 f" documents: {route.documents}"
             )
+            if route.reason:
+                typer.echo(f"    reason: {route.reason}")
             if route.unknown:
                 typer.echo(f"    domain {route.pseudonymDomain}; a patient unknown in it: {route.unknown}")
             for code, count in route.held.items():

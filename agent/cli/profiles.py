@@ -50,6 +50,7 @@ def list_(config: SiteOption = None, as_json: JsonOption = False) -> None:
                 file=str(loaded.file),
                 sha256=loaded.profile.sha256,
                 title=loaded.title,
+                identity=loaded.profile.identity,
                 options=tuple(sorted(loaded.profile.options)),
                 rules=len(loaded.profile.rules),
             )
@@ -58,15 +59,17 @@ def list_(config: SiteOption = None, as_json: JsonOption = False) -> None:
         print_json(ProfilesAnswer(profiles=tuple(listed)).model_dump(mode="json"))
         return
     for one in listed:
-        print(f"{one.profile:<20}{one.sha256[:16]}  {one.rules} rules  {one.title}")
+        print(f"{one.profile:<20}{one.sha256[:16]}  identity {one.identity}  {one.rules} rules  {one.title}")
 
 
 @app.command(epilog="Exit codes: 0, 2 where the profile has mistakes or is not there.")
 def show(profile: Named, config: SiteOption = None, as_json: JsonOption = False) -> None:
     """One profile: its options by name, and its rules in the order in which they count."""
+    from pydicom.datadict import keyword_for_tag
+
     from agent.config.answers import ProfileAnswer, ShownRule
     from agent.config.profiles import find_profile
-    from redact.headers.profile import BASIC_PROFILE_CODE, CODE_MEANINGS
+    from redact.headers.profile import BASIC_PROFILE_CODE, CODE_MEANINGS, IDENTITY
     from redact.headers.tables import edition
 
     loaded = find_profile(profile, _folder(config))
@@ -77,6 +80,9 @@ def show(profile: Named, config: SiteOption = None, as_json: JsonOption = False)
         file=str(loaded.file),
         sha256=loaded.profile.sha256,
         title=loaded.title,
+        identity=loaded.profile.identity,
+        reason=loaded.profile.reason,
+        kept=tuple(map(keyword_for_tag, IDENTITY)) if loaded.profile.retains_identity else (),
         tableEdition=edition(),
         options={code: CODE_MEANINGS[code] for code in codes},
         documents=loaded.profile.documents.value,
@@ -97,6 +103,8 @@ def show(profile: Named, config: SiteOption = None, as_json: JsonOption = False)
         return
     print(f"{answer.profile}: {answer.title}\n{answer.file}, sha256 {answer.sha256}")
     print(f"PS3.15 Table E.1-1, edition {answer.tableEdition}")
+    if answer.kept:
+        print(f"identity: retained ({answer.reason}): {', '.join(answer.kept)}")
     for code, meaning in answer.options.items():
         print(f"  {code}  {meaning}")
     print(f"  documents: {answer.documents}")
@@ -136,6 +144,8 @@ def _tell(found: "ProfileDifference") -> None:
 
     print(f"--- {found.before.profile} {found.before.file} sha256 {found.before.sha256}")
     print(f"+++ {found.after.profile} {found.after.file} sha256 {found.after.sha256}")
+    if found.identityBefore != found.identityAfter:
+        print(f"  identity: {found.identityBefore} -> {found.identityAfter}")
     for sign, codes in (("-", found.optionsRemoved), ("+", found.optionsAdded)):
         for code in codes:
             print(f"{sign} option {code}  {CODE_MEANINGS[code]}")

@@ -64,6 +64,7 @@ class PlannedRoute(_Answer):
 
     route: str
     identity: Literal["removed", "retained", "quarantined", "reidentified"]
+    reason: str | None = Field(description="Why identity is retained, as the receipt says it.")
     profile: str | None
     pseudonymDomain: str | None  # noqa: N815 - a JSON name
     conditions: dict[str, str] = Field(description="The route's match, as written.")
@@ -106,13 +107,14 @@ class ProfileSide(_Answer):
 
     profile: str
     file: str
-    sha256: str = Field(description="Of its options and rules, as receipts name it.")
+    sha256: str = Field(description="Of its identity, options and rules, as receipts name it.")
 
 
 class ListedProfile(ProfileSide):
     """One profile in a list."""
 
     title: str
+    identity: Literal["removed", "retained"]
     options: tuple[str, ...] = Field(description="Codes of CID 7050.")
     rules: int = Field(description="How many rules of the site's own.")
 
@@ -138,6 +140,9 @@ class ProfileAnswer(ProfileSide):
     """`lockgate profiles show --json`."""
 
     title: str
+    identity: Literal["removed", "retained"]
+    reason: str = Field(description="Why identity is retained; empty where it is removed.")
+    kept: tuple[str, ...] = Field(description="Keywords of the identity that is retained.")
     tableEdition: str = Field(description="Edition of PS3.15 Table E.1-1 that is applied.")  # noqa: N815
     options: dict[str, str] = Field(description="Meaning by code of CID 7050, the Basic Profile first.")
     documents: Literal["hold", "rebuild"] = Field(description="What becomes of encapsulated PDF and CDA.")
@@ -178,7 +183,9 @@ class ProfileDifference(_Answer):
 
     before: ProfileSide
     after: ProfileSide
-    same: bool = Field(description="Whether both do the same to every object.")
+    same: bool = Field(description="Whether both do the same to every object, for the same reason.")
+    identityBefore: Literal["removed", "retained"]  # noqa: N815
+    identityAfter: Literal["removed", "retained"]  # noqa: N815
     optionsAdded: tuple[str, ...]  # noqa: N815
     optionsRemoved: tuple[str, ...]  # noqa: N815
     documentsBefore: Literal["hold", "rebuild"]  # noqa: N815

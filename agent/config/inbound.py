@@ -85,7 +85,11 @@ def _return(subject: Subject, path: Path, route: Route, how: Reidentify) -> Iter
             f"return route {route.name} does not say whose studies come back",
             "name the peer: match: {peer: …}; whoever calls could learn whose pseudonyms they are",
         )
-    senders = [one for one in subject.site.routes if isinstance(one.deidentify, Deidentify)]
+    senders = [
+        one
+        for one in subject.site.routes
+        if isinstance(one.deidentify, Deidentify) and one.profile not in subject.retaining
+    ]
     domains = sorted({one.pseudonym_domain for one in senders if one.pseudonym_domain})
     if how.no_longer_routed:
         if how.pseudonym_domain in domains:

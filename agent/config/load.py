@@ -131,15 +131,28 @@ def _subject(site: Site, value: dict[str, Any], folder: Path, numbers: tuple[int
         for route in (routes if isinstance(routes, list) else [])
         if isinstance(route, dict) and isinstance(route.get("name"), str)
     ]
+    known = tuple(profile_files(folder))
     return Subject(
         site=site,
         folder=folder,
         peer_names=tuple(peers) if isinstance(peers, dict) else (),
         route_names=tuple(names),
-        profile_names=tuple(profile_files(folder)),
+        profile_names=known,
+        retaining=frozenset(
+            name
+            for name in {route.profile for route in site.routes}
+            if name in known and _retains(name, folder)
+        ),
         route_numbers=numbers,
         empty=tuple(key for key in ("peers", "routes") if value.get(key) in ([], {})),
     )
+
+
+def _retains(name: str, folder: Path) -> bool:
+    try:
+        return find_profile(name, folder).profile.retains_identity
+    except MistakesError:
+        return False  # its mistakes are told by themselves
 
 
 def _remarks(subject: Subject, now: datetime) -> Iterator[Remark]:

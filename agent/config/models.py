@@ -227,10 +227,12 @@ class Settle(Part):
 
 
 class Deidentify(Part):
-    """How identity is removed."""
+    """By which profile a study is cleaned; some retain the patient's identity."""
 
     profile: Name = "default"
-    pseudonym_domain: Name | None = Field(None, description="Default: the route's name.")
+    pseudonym_domain: Name | None = Field(
+        None, description="Default: the route's name; none where the profile retains identity."
+    )
 
 
 class Protocol(Part):

@@ -1,7 +1,7 @@
 """A de-identification profile's file: its shape, and what each value must be."""
 
 from collections.abc import Callable, Iterator
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -260,8 +260,31 @@ class RuleEntry(_Part):
 class ProfileFile(_Part):
     """A de-identification profile: the Basic Profile of PS3.15 Annex E, options, and a site's own rules."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [
+                {
+                    "required": ["identity", "reason"],
+                    "properties": {
+                        "identity": {"const": "retained"},
+                        "reason": {"type": "string", "minLength": 1},
+                    },
+                },
+                {"properties": {"identity": {"const": "removed"}, "reason": {"type": "null"}}},
+            ]
+        }
+    )
+
     profile: Name = Field(description="Its name; the file has the same.")
     title: Text | None = Field(None, description="What it is for, in one line.")
+    identity: Literal["removed", "retained"] = Field(
+        "removed",
+        description="retained: the study stays its patient's; PatientName, PatientID, IssuerOfPatientID,"
+        " PatientBirthDate, PatientSex and AccessionNumber stay as they are, all else is reduced.",
+    )
+    reason: Text | None = Field(
+        None, description="Why identity is retained, without a word about a patient; both receipts say it."
+    )
     options: tuple[OptionCode, ...] = Field((), description="Codes of CID 7050 of the options that are on.")
     documents: Documents = Field(
         Documents.HOLD,

@@ -149,9 +149,29 @@ class _Reading:
         rules = list(self._rules(value.get("rules")))
         rebuilds = value.get("documents") == Documents.REBUILD.value
         documents = Documents.REBUILD if rebuilds else Documents.HOLD
-        self._meaning(options, rules, documents)
+        reason = self._reason(value)
+        self._meaning(options, rules, documents, retained=value.get("identity") == "retained")
         self.problems = list(dict.fromkeys(self.problems))
-        return None if self.problems else Profile(str(value["profile"]), options, tuple(rules), documents)
+        if self.problems:
+            return None
+        return Profile(str(value["profile"]), options, tuple(rules), documents, reason)
+
+    def _reason(self, value: Mapping[str, Any]) -> str:
+        """Why identity is retained; "" where it is removed."""
+        reason = value.get("reason")
+        said = reason.strip() if isinstance(reason, str) else ""
+        if value.get("identity") == "retained":
+            if not said and (reason is None or isinstance(reason, str)):
+                self._say(
+                    ("reason",) if reason is not None else ("identity",),
+                    "identity: retained has no reason",
+                    "add reason: why this recipient gets the identity; receipts say it",
+                )
+            return " ".join(said.split())
+        if reason is not None:
+            message, instead = "a reason is for identity: retained only", "leave it out"
+            self._at(self.source.key_at(("reason",)), message, instead)
+        return ""
 
     def _rules(self, listed: object) -> "Iterator[SiteRule]":
         """The rules that are well-formed, each judged apart from the others."""
@@ -178,13 +198,18 @@ class _Reading:
         return not unknown
 
     def _meaning(
-        self, options: "frozenset[Any]", rules: "Sequence[SiteRule]", documents: "Documents"
+        self,
+        options: "frozenset[Any]",
+        rules: "Sequence[SiteRule]",
+        documents: "Documents",
+        *,
+        retained: bool,
     ) -> None:
         from redact.headers.profile import documents_objection, objections_to
 
-        if (wrong := documents_objection(documents, options)) is not None:
+        if (wrong := documents_objection(documents, options, retained=retained)) is not None:
             self._say(("documents",), *wrong)
-        for rule, (message, instead) in objections_to(options, rules):
+        for rule, (message, instead) in objections_to(options, rules, retained=retained):
             self._say(("options",) if rule is None else ("rules", rule.number - 1), message, instead)
 
     def _say(self, path: Place, message: str, instead: str) -> None:

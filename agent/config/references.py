@@ -106,11 +106,30 @@ def _identity(subject: Subject, path: Path, route: Route) -> Iterator[Remark]:
             f"unknown profile {profile}",
             did_you_mean(profile, subject.profile_names, "profile"),
         )
-    if len(set(route.deliver)) > 1 and route.deidentify.pseudonym_domain is None:
+    if profile in subject.retaining:
+        yield from _retained(path, route.deidentify, route)
+    elif len(set(route.deliver)) > 1 and route.deidentify.pseudonym_domain is None:
         yield Remark(
             (*path, "deliver"),
             "several recipients would share pseudonyms without this being said",
             "name deidentify.pseudonym_domain, or give each recipient a route of its own",
+        )
+
+
+def _retained(path: Path, how: Deidentify, route: Route) -> Iterator[Remark]:
+    if how.pseudonym_domain is not None:
+        yield Remark(
+            (*path, "deidentify", "pseudonym_domain"),
+            f"profile {how.profile} retains identity: there are no pseudonyms, and no domain of them",
+            "leave it out",
+            on_key=True,
+        )
+    if route.direction is Direction.OUTBOUND:
+        yield Remark(
+            (*path, "deidentify", "profile"),
+            f"route {route.name} keeps the patient's identity; its receipts say identity: retained",
+            "name another profile if this is not meant",
+            "warning",
         )
 
 

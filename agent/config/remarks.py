@@ -37,6 +37,7 @@ class Subject:
         peer_names: Of every peer in the file, of those with mistakes too.
         route_names: Of every route in the file, of those with mistakes too.
         profile_names: De-identification profiles that there are.
+        retaining: Those of them that retain the patient's identity.
         empty: Which of `peers` and `routes` stand in the file without content.
         route_numbers: Position in the file's list of each route of `site`.
     """
@@ -47,4 +48,5 @@ class Subject:
     route_names: tuple[str, ...]
     profile_names: tuple[str, ...]
     route_numbers: tuple[int, ...] = field(default=())
+    retaining: frozenset[str] = frozenset()
     empty: tuple[str, ...] = field(default=())

@@ -17,7 +17,13 @@ from agent.custody.receipts import Edition as RecordedEdition
 from agent.custody.receipts import receipts_of, record_receipt, reserve_receipt
 from agent.custody.records import DeliveryRecord, ExchangeRecord, ReceiptEvent
 from agent.pipeline.appliance import Appliance
-from agent.pipeline.attested import body_of, delivery_facts, destination_facts, is_reidentified
+from agent.pipeline.attested import (
+    body_of,
+    delivery_facts,
+    destination_facts,
+    is_reidentified,
+    retains_identity,
+)
 from exchange.domain.errors import LockgateError
 from exchange.domain.exchange import DeliveryState, ExchangeState
 from exchange.durable import make_folder, write_file
@@ -47,7 +53,7 @@ def attest_first(appliance: Appliance, exchange_id: str) -> str:
 
 
 def _first_stage(detail: ExchangeDetail) -> Stage:
-    if detail.exchange.profile_id:
+    if detail.exchange.profile_id and not retains_identity(detail):
         return Stage.DEIDENTIFIED
     if is_reidentified(detail):
         return Stage.REIDENTIFIED

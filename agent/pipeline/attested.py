@@ -8,6 +8,7 @@ from agent.custody.listings import ExchangeDetail
 from agent.custody.records import DecisionRecord, DeliveryRecord, Effect, FrozenInstance
 from agent.custody.resends import WITHOUT_DELIVERY
 from agent.pipeline.appliance import Appliance
+from agent.pipeline.epochs import RETAINED
 from agent.pipeline.people import PEOPLE
 from exchange.domain.codes import STANDING_CODES, ReasonCode
 from exchange.domain.delivery import CONFIRMED
@@ -48,13 +49,16 @@ def body_of(
     """The body of a receipt of this exchange, for any of R1, R2 and R3."""
     exchange = detail.exchange
     sent = _sent(detail, delivery)
+    cleaning = _cleaning(detail) if exchange.profile_id and detail.frozen else None
+    retained = retains_identity(detail)
     return ReceiptBody(
         direction=exchange.direction or Direction.OUTBOUND,
         subjects=tuple(_subject(one) for one in detail.frozen),
         study=_study(appliance, detail),
         policy=_policy(appliance, detail),
         identity=_identity(detail),
-        deidentification=_deidentification(detail) if exchange.profile_id and detail.frozen else None,
+        deidentification=None if retained else cleaning,
+        minimisation=cleaning if retained else None,
         reconciliation=_reconciliation(detail) if detail.frozen else None,
         reidentification=_reidentification(detail) if detail.frozen else None,
         checks=tuple(CheckFacts(one.finding_id, one.severity, one.evidence) for one in detail.findings),
@@ -148,7 +152,7 @@ def _subject(frozen: FrozenInstance) -> Subject:
 
 def _study(appliance: Appliance, detail: ExchangeDetail) -> StudyFacts:
     exchange = detail.exchange
-    key = appliance.domain_keys.key(exchange.pseudonym_domain or "identity-retained")
+    key = appliance.domain_keys.key(exchange.pseudonym_domain or RETAINED)
     restored = exchange.study_uid_sent if is_reidentified(detail) else None
     return StudyFacts(
         study_instance_uid=exchange.study_uid_sent if restored is None else exchange.study_instance_uid,
@@ -230,14 +234,28 @@ def _reidentification(detail: ExchangeDetail) -> ReidentificationFacts | None:
     )
 
 
+def retains_identity(detail: ExchangeDetail) -> bool:
+    """Whether it leaves under its patient's own identity, as its route or profile says with a reason."""
+    return "identity" in detail.exchange.counts
+
+
 def _identity(detail: ExchangeDetail) -> IdentityFacts:
     if is_reidentified(detail):
         return IdentityFacts("reidentified")
+    counts = detail.exchange.counts
+    if retains_identity(detail):
+        said = counts["identity"]
+        return IdentityFacts(
+            "retained",
+            str(counts.get("knownIdentifiers", "")),
+            str(counts.get("textDetection", "")),
+            reason=said["reason"] or None,
+            kept=tuple(said["kept"]) if "kept" in said else None,
+        )
     if not detail.exchange.profile_id:
         return IdentityFacts("retained")
     if not detail.frozen:
         return IdentityFacts("retained", "not examined", "not examined")
-    counts = detail.exchange.counts
     return IdentityFacts(
         "removed",
         str(counts.get("knownIdentifiers", "not examined")),
@@ -245,7 +263,7 @@ def _identity(detail: ExchangeDetail) -> IdentityFacts:
     )
 
 
-def _deidentification(detail: ExchangeDetail) -> DeidentificationFacts:
+def _cleaning(detail: ExchangeDetail) -> DeidentificationFacts:
     counts = detail.exchange.counts
     actions: dict[str, int] = dict(counts["actions"])
     return DeidentificationFacts(

@@ -5,7 +5,7 @@ from functools import partial
 
 from agent.custody.records import Attempt, HoldReason, Member
 from agent.pipeline.appliance import Appliance
-from agent.pipeline.epochs import KeyEpochs, Pseudonyms
+from agent.pipeline.epochs import RETAINED, KeyEpochs, Pseudonyms
 from agent.pipeline.freeze import Frozen, scratch_folder
 from agent.pipeline.gathered import CleanedPart, gather, part_of, study_links
 from agent.pipeline.sources import member_source
@@ -29,7 +29,7 @@ def clean_study(
     """
     assert route.profile is not None  # noqa: S101 - the caller has asked
     profile = route.profile
-    pseudonyms = pseudonyms_of(appliance, route.pseudonym_domain, study)
+    pseudonyms = pseudonyms_of(appliance, route.pseudonym_domain or RETAINED, study)
     folder = scratch_folder(appliance, attempt)
     seconds = appliance.configuration.site.limits.stage_seconds
     exchange_id = study.exchange.exchange_id
@@ -46,11 +46,13 @@ def clean_study(
             released=released,
             canary_seed=attempt.token.encode(),
             iod_required=route.route.iod_unchecked == "hold",
+            sealed=profile.retains_identity,
         )
         result: CleanResult = appliance.pool.submit(
             CLEAN, task, seconds=seconds, on_progress=partial(appliance.progress.advance, exchange_id)
         )
-        return part_of(result, tuple(study_links(dict(files), result.cleaned)))
+        links = () if profile.retains_identity else tuple(study_links(dict(files), result.cleaned))
+        return part_of(result, links)
 
     parts = spread(appliance, study.members, work)
     reasons = held_reasons((one for part in parts for one in part.held), "clean")

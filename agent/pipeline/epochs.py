@@ -12,6 +12,9 @@ from exchange.crosswalk.store import Crosswalk
 from exchange.keys.domains import DomainKeys
 from redact.identifiers.pseudonymiser import Pseudonymiser
 
+RETAINED = "identity-retained"
+"""In the place of a domain where identity is retained: keys references on receipts; no pseudonym is made."""
+
 
 @dataclass(frozen=True, slots=True)
 class Pseudonyms:

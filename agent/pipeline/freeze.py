@@ -13,10 +13,9 @@ from agent.custody.attempts import Cleaned, accept_frozen, check_token
 from agent.custody.listings import exchange
 from agent.custody.records import Attempt, ExchangeRecord, FrozenInstance, Location, Member
 from agent.pipeline.appliance import Appliance
-from agent.pipeline.reconcile_work import sealed_file
+from agent.pipeline.scratch import plain_file, sealed_file
 from agent.pipeline.sources import member_source, wrap_frozen
 from agent.pipeline.study import spread
-from agent.pipeline.work import plain_file
 from exchange.crosswalk.rows import Entry
 from exchange.dicomio.digest import content_digests
 from exchange.dicomio.examine import examine
@@ -107,7 +106,7 @@ def accept(appliance: Appliance, attempt: Attempt, frozen: Frozen) -> None:
     shutil.rmtree(appliance.folders.scratch / attempt.exchange_id, ignore_errors=True)
 
 
-def retain_study(appliance: Appliance, one: ExchangeRecord, chosen: Sequence[Member]) -> Frozen:
+def retain_study(appliance: Appliance, one: ExchangeRecord, chosen: Sequence[Member], reason: str) -> Frozen:
     """A route with `deidentify: none`: the data set bytes as they came leave the spool itself, uncopied.
 
     Raises:
@@ -116,7 +115,8 @@ def retain_study(appliance: Appliance, one: ExchangeRecord, chosen: Sequence[Mem
     """
     parts = spread(appliance, chosen, lambda chunk: [_retained(appliance, member) for member in chunk])
     rows = tuple(row for part in parts for row in part)
-    return Frozen(rows, study_uid_sent=one.study_instance_uid)
+    counts = {"identity": {"reason": reason}}
+    return Frozen(rows, study_uid_sent=one.study_instance_uid, counts=counts)
 
 
 def _retained(appliance: Appliance, member: Member) -> FrozenInstance:

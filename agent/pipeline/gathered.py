@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pydicom.datadict import keyword_for_tag
+
 from agent.custody.records import FrozenInstance
 from agent.inference.session import ModelFacts
 from agent.pipeline.epochs import Pseudonyms
@@ -20,7 +22,7 @@ from exchange.crosswalk.rows import Dates, Entry, PatientEntry, StudyEntry, UidE
 from exchange.dicomio.examine import survey
 from exchange.domain.findings import Finding
 from exchange.domain.source import Source
-from redact.headers.profile import Profile
+from redact.headers.profile import IDENTITY, Profile
 from redact.headers.tables import edition
 from redact.identifiers.dates import shift_date
 from redact.stage import CleanedInstance
@@ -41,6 +43,7 @@ class CleanedPart:
         codes: Of CID 7050, of what was really done.
         pixels, known, canary, dciodvfy: What the proofs say of these, over all instances; "" where one has
             none.
+        keys: Open the files that are sealed.
         text: What they say of text in pixels, over the instances that have pixels.
     """
 
@@ -58,6 +61,7 @@ class CleanedPart:
     findings: tuple[Finding, ...]
     cleaner: tuple[ModelFacts, ...]
     prover: tuple[ModelFacts, ...]
+    keys: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
 
 def part_of(result: CleanResult, links: tuple[StudyEntry, ...] = ()) -> CleanedPart:
@@ -87,6 +91,7 @@ def part_of(result: CleanResult, links: tuple[StudyEntry, ...] = ()) -> CleanedP
         findings=tuple(dict.fromkeys(found for one in instances for found in one.findings)),
         cleaner=result.cleaner,
         prover=result.prover,
+        keys=result.keys,
     )
 
 
@@ -99,7 +104,8 @@ def gather(parts: Sequence[CleanedPart], profile: Profile, pseudonyms: Pseudonym
         study_uid_sent=rows[0].study_instance_uid if rows else "",
         counts=_counts(rows, parts, profile),
         findings=tuple(dict.fromkeys(found for part in parts for found in part.findings)),
-        entries=tuple(_entries(parts, pseudonyms)),
+        entries=() if profile.retains_identity else tuple(_entries(parts, pseudonyms)),
+        keys={identity: key for part in parts for identity, key in part.keys.items()},
     )
 
 
@@ -200,7 +206,12 @@ def _counts(rows: Iterable[FrozenInstance], parts: Sequence[CleanedPart], profil
         actions.update(row.actions)
     states = _over(part.pixels for part in parts)
     text = _over(part.text for part in parts)
+    identity: dict[str, Any] = {}
+    if profile.retains_identity:
+        kept = sorted(keyword_for_tag(tag) for tag in IDENTITY)
+        identity = {"identity": {"reason": profile.reason, "kept": kept}}
     return {
+        **identity,
         "actions": dict(actions),
         "methodCodes": sorted(_over(part.codes for part in parts)),
         "uidsMapped": actions["uids"],

@@ -227,7 +227,7 @@ def _place(target: Path, outcomes: _Outcomes) -> None:
 
 
 def output_of(one: CleanedInstance) -> Path:
-    """Where a cleaned instance lies, relative to OUT; made of new UIDs only."""
+    """Where a cleaned instance lies, relative to OUT; made of its UIDs as cleaned only."""
     return Path(one.study_instance_uid) / one.series_instance_uid / f"{one.sop_instance_uid}.dcm"
 
 
@@ -238,6 +238,8 @@ def _report(job: CleanJob, files: dict[str, Path], outcomes: _Outcomes) -> Clean
         version=metadata.version("lockgate"),
         profile=job.profile.profile_id,
         profileSha256=job.profile.sha256,
+        identity="retained" if job.profile.retains_identity else None,
+        reason=job.profile.reason or None,
         key=cast("Literal['site', 'file', 'ephemeral']", job.epochs.keys.source),
         totals=Totals(**counted),
         files=entries,

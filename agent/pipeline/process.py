@@ -169,7 +169,7 @@ def _read(
     if route.direction is Direction.INBOUND or route.profile is not None:
         return index_study(appliance, one, chosen), None
     with ThreadPoolExecutor(1, thread_name_prefix="retain") as beside:
-        retained = beside.submit(retain_study, appliance, one, chosen)
+        retained = beside.submit(retain_study, appliance, one, chosen, route.reason)
         return index_study(appliance, one, chosen), retained
 
 

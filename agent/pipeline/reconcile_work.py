@@ -1,15 +1,16 @@
 """What runs in worker processes for an inbound study: each instance under its quarantine identity."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from agent.pipeline.scratch import sealed_file, store_sealed
 from agent.pipeline.work import HeldInstance
 from agent.workers.child import WorkerContext
 from exchange.domain.errors import HeldError, InputError
 from exchange.domain.source import Source
-from exchange.spool.sealed import SealedSource, new_data_key, seal_file
+from exchange.spool.sealed import new_data_key
 from redact.reconcile.quarantine import Quarantine
 from redact.reconcile.stage import ReconciledInstance, reconcile_instance
 
@@ -49,14 +50,3 @@ def reconcile_files(task: ReconcileTask, context: WorkerContext) -> ReconcileRes
             held.append(HeldInstance(identity, error.code, "", error.message, failed=True))
         context.progress(1)
     return ReconcileResult(tuple(done), tuple(held), keys)
-
-
-def sealed_file(folder: Path, identity: str) -> Path:
-    """Where an instance is written."""
-    return folder / f"{identity}.sealed"
-
-
-def store_sealed(target: Path, key: bytes, chunks: Iterator[bytes], sha256: str) -> Source:
-    """Write a file sealed, under the inner name that `frozen_source` asks for."""
-    seal_file(target, chunks, key, sha256)
-    return SealedSource(target, key, sha256)

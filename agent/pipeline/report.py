@@ -68,10 +68,15 @@ class CleanReport(_Part):
     version: str
     profile: str
     profileSha256: Sha256  # noqa: N815 - a JSON name
+    identity: Literal["retained"] | None = Field(
+        None, description="retained: what is clean names its patient still; absent where identity is removed."
+    )
+    reason: str | None = Field(None, description="Why identity is retained, of the profile; else absent.")
     key: Literal["site", "file", "ephemeral"]
     totals: Totals
     files: tuple[ReportedFile, ...]
 
     def to_json(self) -> str:
         """The report as JSON text."""
-        return self.model_dump_json(by_alias=True, indent=2) + "\n"
+        absent = {"identity", "reason"} if self.identity is None else set()
+        return self.model_dump_json(by_alias=True, indent=2, exclude=absent) + "\n"

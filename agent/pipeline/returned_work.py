@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from agent.pipeline.reconcile_work import ReconcileResult, sealed_file, store_sealed
+from agent.pipeline.reconcile_work import ReconcileResult
+from agent.pipeline.scratch import sealed_file, store_sealed
 from agent.pipeline.work import HeldInstance
 from agent.workers.child import WorkerContext
 from exchange.dicomio.getters import text, uid

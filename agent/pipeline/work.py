@@ -4,7 +4,7 @@ Payloads and results cross a pipe to our own processes only; they carry keys and
 logged. Model sessions are built once per worker, at the first study that needs them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +12,7 @@ from pathlib import Path
 from agent.config.logs import configure_logs
 from agent.inference.readers import open_reader, open_store
 from agent.inference.session import ModelFacts
+from agent.pipeline.scratch import clean_to
 from agent.workers.child import WorkerContext
 from exchange.dicomio.digest import file_identity
 from exchange.dicomio.examine import examine
@@ -21,6 +22,7 @@ from exchange.domain.codes import ReasonCode
 from exchange.domain.errors import HeldError, InputError
 from exchange.domain.identifiers import HarvestedIdentifiers, Identifier
 from exchange.domain.source import Source
+from exchange.spool.sealed import new_data_key
 from redact.headers.profile import Profile
 from redact.identifiers.harvest import harvest
 from redact.identifiers.pseudonymiser import Pseudonymiser
@@ -141,10 +143,11 @@ class IndexedPart:
 
 @dataclass(frozen=True, slots=True)
 class CleanTask:
-    """A part of a study to be cleaned; `files` are (key, source), each written to its `plain_file`.
+    """A part of a study to be cleaned; `files` are (key, source).
 
     Attributes:
         iod_required: Whether what dciodvfy has not checked is held.
+        sealed: Whether the cleaned files still carry an identity.
     """
 
     files: tuple[tuple[str, Source], ...]
@@ -155,6 +158,7 @@ class CleanTask:
     released: frozenset[ReasonCode] = frozenset()
     canary_seed: bytes = field(default=b"", repr=False)
     iod_required: bool = False
+    sealed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,12 +167,14 @@ class CleanResult:
 
     Attributes:
         cleaner, prover: Facts of the models that read the pixels.
+        keys: Open the sealed files.
     """
 
     cleaned: tuple[tuple[str, CleanedInstance], ...]
     held: tuple[HeldInstance, ...]
     cleaner: tuple[ModelFacts, ...]
     prover: tuple[ModelFacts, ...]
+    keys: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
 
 def warm(cleans_pixels: bool, context: WorkerContext) -> None:  # noqa: FBT001 - a task has one payload
@@ -248,17 +254,13 @@ def clean_files(task: CleanTask, context: WorkerContext) -> CleanResult:
         facts = (models.cleaner[1], models.prover[1])
     cleaner = InstanceCleaner(plan)
     cleaned, held = [], []
+    keys = {key: new_data_key() for key, _ in task.files} if task.sealed else {}
     for key, source in task.files:
         try:
-            cleaned.append((key, cleaner.run(source, plain_file(task.folder, key))))
+            cleaned.append((key, clean_to(task.folder, key, cleaner, source, keys.get(key))))
         except HeldError as error:
             held.append(HeldInstance(key, error.code, error.path, error.message))
         except InputError as error:
             held.append(HeldInstance(key, error.code, "", error.message, failed=True))
         context.progress(1)
-    return CleanResult(tuple(cleaned), tuple(held), *facts)
-
-
-def plain_file(folder: Path, key: str) -> Path:
-    """Where a cleaned instance is written."""
-    return folder / f"{key}.dcm"
+    return CleanResult(tuple(cleaned), tuple(held), *facts, keys)

@@ -27,7 +27,9 @@ def difference(before: LoadedProfile, after: LoadedProfile) -> ProfileDifference
     return ProfileDifference(
         before=_side(before),
         after=_side(after),
-        same=not (rules or elements or old ^ new or before.profile.documents != after.profile.documents),
+        same=not (rules or elements or old ^ new or _manner(before) != _manner(after)),
+        identityBefore=before.profile.identity,
+        identityAfter=after.profile.identity,
         optionsAdded=tuple(sorted(new - old)),
         optionsRemoved=tuple(sorted(old - new)),
         documentsBefore=before.profile.documents.value,
@@ -35,6 +37,11 @@ def difference(before: LoadedProfile, after: LoadedProfile) -> ProfileDifference
         rules=rules,
         elements=elements,
     )
+
+
+def _manner(loaded: LoadedProfile) -> tuple[str, str]:
+    """What a profile says beside options and rules."""
+    return loaded.profile.documents.value, loaded.profile.reason
 
 
 def _side(loaded: LoadedProfile) -> ProfileSide:

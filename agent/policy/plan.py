@@ -118,15 +118,15 @@ def _planned_route(route: EffectiveRoute, headers: Sequence[Dataset]) -> Planned
         elements = restored_elements(headers)
     elif route.direction is Direction.INBOUND:
         elements = quarantined_elements(headers, route)
-    cleans = route.profile is not None and Option.CLEAN_PIXEL_DATA in route.profile.options
     return PlannedRoute(
         route=route.name,
         identity=_identity(route),
+        reason=route.reason or None,
         profile=route.profile.profile_id if route.profile else None,
         pseudonymDomain=route.pseudonym_domain or None,
         conditions=_conditions(route),
         deliver=route.destinations,
-        pixels="text is looked for and removed" if cleans else "not examined",
+        pixels=_pixels(route.profile),
         unknown=_UNKNOWN[route.route.reidentify.on_unknown] if route.route.reidentify else None,
         documents=_documents(route.profile),
         elements=elements,
@@ -140,9 +140,19 @@ def _documents(profile: Profile | None) -> str:
     return "rebuilt from their cleaned words" if profile.documents is Documents.REBUILD else "held"
 
 
+def _pixels(profile: Profile | None) -> str:
+    if profile is None or Option.CLEAN_PIXEL_DATA not in profile.options:
+        return "not examined"
+    if profile.retains_identity:
+        return (
+            "text is looked for and removed but the patient's own and known words; another's identity holds"
+        )
+    return "text is looked for and removed"
+
+
 def _identity(route: EffectiveRoute) -> Literal["removed", "retained", "quarantined", "reidentified"]:
     if route.profile is not None:
-        return "removed"
+        return route.profile.identity
     if route.route.reidentify is not None:
         return "reidentified"
     return "quarantined" if route.direction is Direction.INBOUND else "retained"

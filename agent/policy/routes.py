@@ -24,8 +24,8 @@ class EffectiveRoute:
 
     Attributes:
         route: As written in the site file.
-        profile: None when identity is retained.
-        profile_sha256: Digest of the profile's canonical form; "" when identity is retained.
+        profile: None when nothing is cleaned.
+        profile_sha256: Digest of the profile's canonical form; "" when nothing is cleaned.
         pseudonym_domain: That pseudonyms are made in, or on a return route resolved in; "" on others.
     """
 
@@ -52,7 +52,12 @@ class EffectiveRoute:
     @property
     def identity(self) -> str:
         """`removed` or `retained`, as the receipt states it."""
-        return "retained" if self.profile is None else "removed"
+        return "retained" if self.profile is None else self.profile.identity
+
+    @property
+    def reason(self) -> str:
+        """Why identity is retained, of the profile or the route; "" where it is removed."""
+        return (self.profile.reason if self.profile else self.route.reason) or ""
 
 
 class RouteTable:
@@ -123,6 +128,8 @@ def _effective(route: Route, profiles: Mapping[str, Profile]) -> EffectiveRoute:
     if route.profile is None:
         return EffectiveRoute(route, None, "", route.pseudonym_domain or "")
     profile = profiles[route.profile]
+    if profile.retains_identity:
+        return EffectiveRoute(route, profile, profile.sha256, "")
     return EffectiveRoute(route, profile, profile.sha256, route.pseudonym_domain or route.name)
 
 

@@ -5,8 +5,9 @@ bytes are well-formed already. What is not (a wrong padding, a character set tha
 VR, another byte order) goes through pydicom.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from io import BytesIO
+from types import MappingProxyType
 
 from pydicom.charset import default_encoding
 from pydicom.datadict import dictionary_has_tag, dictionary_VR
@@ -31,12 +32,17 @@ _BINARY = frozenset(
 )
 _LONG = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "SV", "UC", "UR", "UT", "UV"})
 _LONGEST_SHORT = 0xFFFF
+_NOTHING: Mapping[int, bytes] = MappingProxyType({})
 # What decides how an element of ambiguous VR is written (PS3.5 Annex A.1, PS3.6 table 6-1).
 _DECIDING = (0x00280103, 0x00280100, 0x00283002, 0x54001004)
 
 
 def encode_elements(
-    ds: Dataset, tags: Sequence[BaseTag], encoding: Encoding, extended: tuple[bytes, bytes] | None = None
+    ds: Dataset,
+    tags: Sequence[BaseTag],
+    encoding: Encoding,
+    extended: tuple[bytes, bytes] | None = None,
+    exact: Mapping[int, bytes] = _NOTHING,
 ) -> bytes:
     """Some elements of a data set, in its character set; retired group lengths are left out.
 
@@ -45,6 +51,8 @@ def encode_elements(
         tags: Which of its elements, in order.
         encoding: How they are to be written.
         extended: Extended Offset Table and its Lengths, added behind them.
+        exact: By tag, padded values of text elements that are written as they are, whatever the data set
+            makes of them.
 
     Raises:
         InputError: `internal`: an element cannot be encoded.
@@ -53,6 +61,8 @@ def encode_elements(
     for tag in tags:
         element: object = ds.get_item(tag)
         encoded = _as_read(element, encoding) if isinstance(element, RawDataElement) else None
+        if int(tag) in exact:
+            encoded = encode_element(int(tag), dictionary_VR(tag), exact[int(tag)], encoding)
         if encoded is not None:
             plain[tag] = encoded
     others = Dataset()

@@ -2,11 +2,12 @@
 
 import struct
 import zlib
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from types import MappingProxyType
 from typing import BinaryIO, TypeAlias
 
 from pydicom.dataset import Dataset
@@ -37,6 +38,7 @@ from exchange.durable import replacing
 # Some elements of a data set to bytes.
 Encoder: TypeAlias = Callable[[Dataset, Sequence[BaseTag], Encoding], bytes]
 
+_NOTHING: Mapping[int, bytes] = MappingProxyType({})
 _EXTENDED_OFFSET_TABLE = 0x7FE00001
 _EXTENDED_OFFSET_TABLE_LENGTHS = 0x7FE00002
 
@@ -81,21 +83,24 @@ class _HashingSink:
 
 
 def write_instance(
-    path: Path,
+    path: Path | BinaryIO,
     ds: Dataset,
     transfer_syntax_uid: str,
     pixels: PixelPayload | None,
     encode: Encoder | None = None,
+    exact: Mapping[int, bytes] = _NOTHING,
 ) -> WrittenInstance:
     """Write one instance with a zero preamble and fresh file meta, durably (written aside, fsynced, renamed).
 
     Args:
-        path: The file; its folder exists. An existing file is replaced.
+        path: The file; its folder exists. An existing file is replaced. Or an open one, seekable, that is
+            overwritten: neither aside nor fsynced, for what has no name on a disk.
         ds: The data set. Its own pixel data elements, file meta and retired group lengths are not written;
             nor is its extended offset table where the frames are not copied.
         transfer_syntax_uid: What to write; must suit the payload.
         pixels: The pixel data element, None for none.
         encode: Encodes the other elements; by default `encode_elements`.
+        exact: As of `encode_elements`, of elements before the pixels. Not with `encode`.
 
     Raises:
         InputError: `transfer-syntax`, unknown or unfit for this payload; `missing-uid`; `internal`, an
@@ -108,12 +113,21 @@ def write_instance(
     class_uid, instance_uid = uid(ds, "SOPClassUID"), uid(ds, "SOPInstanceUID")
     if not class_uid or not instance_uid:
         raise InputError(ReasonCode.MISSING_UID, "cannot write the instance: it has no SOP UIDs")
-    with _field(ds, transfer_syntax_uid, encoding, pixels) as pixel_field, replacing(path) as file:
+    target = replacing(path) if isinstance(path, Path) else _overwriting(path)
+    with _field(ds, transfer_syntax_uid, encoding, pixels) as pixel_field, target as file:
         file.write(encode_file_meta(class_uid, instance_uid, transfer_syntax_uid))
         sink = _HashingSink(file, deflated=encoding.deflated)
-        pixel_digest = _write_data_set(sink, ds, encoding, pixel_field, encode)
+        pixel_digest = _write_data_set(sink, ds, encoding, pixel_field, encode or exact)
         digest, count = sink.finish()
     return WrittenInstance(digest, pixel_digest, count)
+
+
+@contextmanager
+def _overwriting(file: BinaryIO) -> Iterator[BinaryIO]:
+    file.seek(0)
+    file.truncate()
+    yield file
+    file.flush()
 
 
 def _field(
@@ -162,7 +176,7 @@ def _write_data_set(
     ds: Dataset,
     encoding: Encoding,
     pixel_field: PixelField | None,
-    encode: Encoder | None,
+    how: Encoder | Mapping[int, bytes],
 ) -> str:
     boundary = pixel_field.tag if pixel_field else max(PIXEL_TAGS)
     left_out = set(PIXEL_TAGS)
@@ -172,9 +186,14 @@ def _write_data_set(
     before = [tag for tag in tags if tag < boundary]
     behind = [tag for tag in tags if tag >= boundary]
     extended = pixel_field.extended if pixel_field else None
-    sink.write(encode(ds, before, encoding) if encode else encode_elements(ds, before, encoding, extended))
+    if isinstance(how, Mapping):
+        encode: Encoder = encode_elements
+        sink.write(encode_elements(ds, before, encoding, extended, how))
+    else:
+        encode = how
+        sink.write(how(ds, before, encoding))
     digest = _write_pixels(sink, encoding, pixel_field) if pixel_field else ""
-    sink.write((encode or encode_elements)(ds, behind, encoding))
+    sink.write(encode(ds, behind, encoding))
     return digest
 
 

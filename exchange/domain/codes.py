@@ -26,6 +26,7 @@ class ReasonCode(StrEnum):
     PROOF_IDENTIFIER = "proof-identifier"
     PROOF_TEXT = "proof-text"
     PROOF_IOD = "proof-iod"
+    IDENTITY_MISMATCH = "identity-mismatch"  # identity is retained, and the pixels name somebody else
     POLICY = "policy"
     INTERNAL = "internal"
     # Of an exchange, in the daemon only.

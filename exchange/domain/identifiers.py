@@ -18,6 +18,7 @@ class IdentifierKind(StrEnum):
     DATE = "date"  # DA in YYYYMMDD, as it stood in the original
     UID = "uid"
     OTHER = "other"
+    OWN = "own"  # beside another kind: the patient's own, where the profile retains identity
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -42,3 +43,8 @@ class HarvestedIdentifiers:
     def union(self, others: Iterable["HarvestedIdentifiers"]) -> "HarvestedIdentifiers":
         """These and all the others."""
         return HarvestedIdentifiers(self.items.union(*(other.items for other in others)))
+
+    def without(self, others: "HarvestedIdentifiers") -> "HarvestedIdentifiers":
+        """These less those of the same kind and value as one of the others, wherever they were found."""
+        same = {(one.kind, one.value) for one in others.items}
+        return HarvestedIdentifiers(frozenset(one for one in self.items if (one.kind, one.value) not in same))

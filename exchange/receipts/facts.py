@@ -26,7 +26,7 @@ class Edition(StrEnum):
 class Stage(StrEnum):
     """What a receipt attests."""
 
-    ACCEPTED = "accepted"  # R1, nothing was cleaned
+    ACCEPTED = "accepted"  # R1, identity is retained: nothing was cleaned, or what `minimisation` says
     DEIDENTIFIED = "deidentified"  # R1
     QUARANTINED = "quarantined"  # R1, inbound without a certain patient
     REIDENTIFIED = "reidentified"  # R1, inbound under the identity that the crosswalk gives back
@@ -149,7 +149,10 @@ class ProofFacts:
 
 @dataclass(frozen=True, slots=True)
 class DeidentificationFacts:
-    """What cleaning did, in counts. `pixel` None is written as `pixels: "not examined"`."""
+    """What cleaning did, in counts. `pixel` None is written as `pixels: "not examined"`.
+
+    Where identity is retained the same is said as `minimisation`; its `profile` claims no removal.
+    """
 
     profile: tuple[MethodCode, ...]
     profile_id: str
@@ -301,11 +304,18 @@ class CompletenessFacts:
 
 @dataclass(frozen=True, slots=True)
 class IdentityFacts:
-    """`removed`, `retained` or `reidentified`, and what was shown of it; never the word anonymous."""
+    """`removed`, `retained` or `reidentified`, and what was shown of it; never the word anonymous.
+
+    Attributes:
+        reason: Why it is retained, as the site's route or profile says of all studies alike.
+        kept: Keywords of the identity that a profile retains; None where nothing was cleaned.
+    """
 
     state: str
     known_identifiers: str = ""
     text_detection: str = ""
+    reason: str | None = None
+    kept: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,6 +337,7 @@ class ReceiptBody:
     policy: PolicyFacts
     identity: IdentityFacts
     deidentification: DeidentificationFacts | None = None
+    minimisation: DeidentificationFacts | None = None
     reconciliation: ReconciliationFacts | None = None
     reidentification: ReidentificationFacts | None = None
     checks: tuple[CheckFacts, ...] = ()

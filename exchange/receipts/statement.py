@@ -154,6 +154,8 @@ def _groups(body: ReceiptBody, edition: Edition) -> dict[str, Json]:
         del groups[name]
     if body.deidentification is not None:
         groups["deidentification"] = _deidentification(body.deidentification, edition)
+    if body.minimisation is not None:
+        groups["minimisation"] = _deidentification(body.minimisation, edition)
     return groups
 
 

@@ -74,6 +74,8 @@ def reason_of(place: Place, decision: Decision, result: Result) -> str:
     if decision.handling is Handling.PIXELS and place.depth:
         return "pixels below the top level"
     reason = rule_behind(decision, place.vr)
+    if decision.handling is Handling.OWN and result is not Result.KEPT:
+        return f"not the patient's own: Table E.1-1 {decision.base}"
     retains = decision.option and decision.handling not in {Handling.DROP, Handling.UNLISTED}
     left_nothing = retains and result in {Result.REMOVED, Result.EMPTIED}
     return f"{reason}, nothing left: Table E.1-1 {decision.base}" if left_nothing else reason
@@ -89,6 +91,8 @@ def rule_behind(decision: Decision, vr: str) -> str:
             return f"not listed: VR {vr}" + (f", {option}" if option else "")
         case Handling.PIXELS:
             return "pixel data"
+        case Handling.OWN:
+            return "identity: retained"
         case Handling.PRIVATE:
             return f"Table E.1-1 {decision.base}: private"
         case Handling.DROP:

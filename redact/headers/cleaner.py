@@ -23,6 +23,7 @@ from redact.headers import listed, record, tables
 from redact.headers.account import Account
 from redact.headers.elements import strings, vr_of
 from redact.headers.graphics import put_dummy_graphic
+from redact.headers.identity import keep_own, own_identifiers
 from redact.headers.outcome import ActionCounts, HeaderContext, HeaderOutcome
 from redact.headers.patient import PATIENT_ID, PATIENT_NAME, PatientElements
 from redact.headers.place import Place, Result, Run
@@ -48,6 +49,7 @@ _HANDLERS: dict[Handling, Callable[[Run, Place], Result]] = {
     Handling.CLEAN: listed.clean_content,
     Handling.KEEP: listed.keep,
     Handling.UNLISTED: clean_unlisted,
+    Handling.OWN: keep_own,
     Handling.DUMMY_GRAPHIC: put_dummy_graphic,
     Handling.DROP: lambda _run, place: place.remove(),
     # Below the top level these are pixels that nobody looks at.
@@ -72,6 +74,8 @@ def clean_header(ds: Dataset, context: HeaderContext, account: Account | None = 
     """
     with quiet():  # pydicom's warnings quote the values that they complain about
         admit(ds, context.profile)
+        if context.profile.retains_identity:
+            context = context.less(own_identifiers(ds))
         return _clean(ds, context, account)
 
 
@@ -84,11 +88,12 @@ def _clean(ds: Dataset, context: HeaderContext, account: Account | None) -> Head
     walker = _Walker(run, ContentTree(ds, run))
     walker.walk(ds, tables.type_root(sop_class), "", ())
     document = _put_document(ds, taken, run) if taken is not None else None
+    named = _STUDY_INSTANCE_UID in ds and not context.profile.retains_identity
     if account is not None:
-        account.written(ds, record.WRITTEN, "PS3.15 E.1.1: what was done")
-        if _STUDY_INSTANCE_UID in ds:
+        account.written(ds, record.written(context.profile), "PS3.15 E.1.1: what was done")
+        if named:
             account.written(ds, (PATIENT_NAME, PATIENT_ID), "Table E.1-1: the patient's pseudonym")
-    if _STUDY_INSTANCE_UID in ds:
+    if named:
         run.patient.write(ds, run.patient.pseudonym)
     codes = record.write_method(ds, context.profile, run.done)
     findings = (*_findings(run, bits), *(document.findings() if document is not None else ()))
@@ -107,7 +112,7 @@ def _put_document(ds: Dataset, taken: TakenDocument, run: Run) -> NewDocument:
 
 def _findings(run: Run, bits: tuple[int, ...]) -> tuple[Finding, ...]:
     found = []
-    if run.patient.pseudonym.placeholder:
+    if run.patient.pseudonym.placeholder and not run.context.profile.retains_identity:
         found.append(
             Finding(
                 "identity.placeholder-patient-id", Severity.FLAG, "PatientID names nobody: a key per study"

@@ -109,7 +109,7 @@ def keep(run: Run, place: Place) -> Result:
     if place.vr == "SQ":
         return Result.DESCEND
     if place.vr == "AS":
-        return kept_age(place)
+        return kept_age(run, place)
     if place.vr in TEXT_VRS:
         return clean_text(run, place, run.context.without_patient)
     if place.vr == "CS":
@@ -121,11 +121,11 @@ def keep(run: Run, place: Place) -> Result:
     return Result.KEPT
 
 
-def kept_age(place: Place) -> Result:
-    """Keep ages that are such, those over 89 years as one class."""
+def kept_age(run: Run, place: Place) -> Result:
+    """Keep ages that are such, those over 89 years as one class unless the patient is named beside them."""
     values = strings(place.ds, place.tag, "AS")
     capped = [capped_age(value) for value in values]
-    if capped == values:
+    if capped == values or (all(capped) and run.context.profile.retains_identity):
         return Result.KEPT
     if not any(capped):
         return place.dispose()

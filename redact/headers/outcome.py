@@ -12,6 +12,7 @@ from redact.identifiers.pseudonymiser import PatientPseudonym, Pseudonymiser
 from redact.identifiers.readings import ascii_words, readable, utf8_reading
 
 _CACHE_LIMIT = 50_000
+_MOST_PATIENTS = 16  # of one study: more than one is a mislabelled instance
 _PATIENTS_OWN = (
     IdentifierKind.PATIENT_NAME,
     IdentifierKind.PATIENT_ID,
@@ -35,6 +36,7 @@ class HeaderContext:
     identifiers: HarvestedIdentifiers = field(repr=False)
     matcher: Matcher = field(init=False, repr=False, compare=False)
     _patient_matcher: Matcher = field(init=False, repr=False, compare=False)
+    _of_patients: dict[HarvestedIdentifiers, "HeaderContext"] = field(init=False, repr=False, compare=False)
     _texts: dict[tuple[Callable[[str, Matcher], str], str], str] = field(
         init=False, repr=False, compare=False
     )
@@ -43,7 +45,18 @@ class HeaderContext:
         object.__setattr__(self, "matcher", Matcher(self.identifiers))
         own = HarvestedIdentifiers(frozenset(self.identifiers.of(*_PATIENTS_OWN)))
         object.__setattr__(self, "_patient_matcher", Matcher(own))
+        object.__setattr__(self, "_of_patients", {})
         object.__setattr__(self, "_texts", {})
+
+    def less(self, own: HarvestedIdentifiers) -> "HeaderContext":
+        """The same study's without what is a patient's own, which need not go."""
+        known = self._of_patients.get(own)
+        if known is None:
+            if len(self._of_patients) >= _MOST_PATIENTS:
+                self._of_patients.clear()
+            others = self.identifiers.without(own)
+            known = self._of_patients[own] = HeaderContext(self.profile, self.pseudonymiser, others)
+        return known
 
     @property
     def without_patient(self) -> Callable[[str, Matcher], str]:
@@ -127,9 +140,10 @@ class HeaderOutcome:
     Attributes:
         actions: Counts by action, over all nesting levels.
         uid_map: Original to new UID, for the crosswalk; never logged.
-        patient: The patient's pseudonym that was applied.
-        method_codes: Codes of CID 7050 of what was really done, already written into the data set. Pixel
-            codes are added by the caller through `redact.headers.record.add_method_codes`.
+        patient: The patient's pseudonym; applied unless the profile retains identity.
+        method_codes: Codes of CID 7050 of what was really done, already written into the data set, unless
+            identity is retained: then nothing there claims a de-identification. Pixel codes
+            are added by the caller through `redact.headers.record.add_method_codes`.
         findings: What a person should know; no values.
         embedded_overlay_bits: Bit positions of PixelData cells that held overlay planes whose elements were
             removed; the pixel room must clear these bits.

@@ -1,8 +1,12 @@
-"""The patient's own elements: PatientID, PatientName, and the pseudonym that the whole object is under."""
+"""The patient's own elements: PatientID, PatientName, and the pseudonym that the whole object is under.
+
+Under a profile that retains identity there is no pseudonym in the object, and its own values count instead.
+"""
 
 from pydicom.dataset import Dataset
 
 from redact.headers.elements import put_ascii, strings
+from redact.headers.profile import IDENTITY
 from redact.identifiers.pseudonymiser import PatientPseudonym, Pseudonymiser
 
 PATIENT_NAME = 0x00100010
@@ -22,6 +26,19 @@ class PatientElements:
         self._pseudonymiser = pseudonymiser
         self._study = _first(ds, _STUDY, "UI")
         self.pseudonym = self._of(ds)
+        self._own = {tag: _plain(ds, tag, vr) for tag, vr in IDENTITY.items()}
+
+    def owns(self, ds: Dataset, tag: int, own: int, vr: str) -> bool:
+        """Whether an element of an item repeats a value of the object's own identity.
+
+        Args:
+            ds: The item.
+            tag: Of its element.
+            own: Tag of the element of `IDENTITY` that it may repeat.
+            vr: Of both.
+        """
+        value = _plain(ds, tag, vr)
+        return bool(value) and value == self._own[own]
 
     def names(self, ds: Dataset) -> PatientPseudonym:
         """The pseudonym of whoever a nested item is about; the object's patient where it gives no id."""
@@ -47,6 +64,10 @@ class PatientElements:
         return self._pseudonymiser.patient(
             _first(ds, _ISSUER, "LO"), _first(ds, PATIENT_ID, "LO"), self._study
         )
+
+
+def _plain(ds: Dataset, tag: int, vr: str) -> str:
+    return _first(ds, tag, vr).strip(" ^=\0")
 
 
 def _first(ds: Dataset, tag: int, vr: str) -> str:

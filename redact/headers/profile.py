@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha256
 from json import dumps
+from typing import Literal
 
 from redact.headers.site_rules import Objection, RuleAction, SiteRule, conflicts, names_dates, objections
 
@@ -55,7 +56,21 @@ class Documents(StrEnum):
     REBUILD = "rebuild"  # PDF and CDA are written anew from their cleaned words; models are held
 
 
+IDENTITY: Mapping[int, str] = {
+    0x00080050: "SH",  # AccessionNumber
+    0x00100010: "PN",  # PatientName
+    0x00100020: "LO",  # PatientID
+    0x00100021: "LO",  # IssuerOfPatientID
+    0x00100030: "DA",  # PatientBirthDate
+    0x00100040: "CS",  # PatientSex
+}
+"""What a profile with `identity: retained` keeps to the byte, with its VR; of items what repeats it."""
+
 _DATE_OPTIONS = frozenset({Option.RETAIN_FULL_DATES, Option.RETAIN_MODIFIED_DATES})
+_NOT_UNDER_A_NAME = {
+    RuleAction.SHIFT: "a moved date would be a false one of a patient whose name stands beside it",
+    RuleAction.HASH: "there is no pseudonym domain whose key could make a hash",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +82,24 @@ class Profile:
         options: Options of Annex E that are on.
         rules: The site's own, in the order of the file; `conflicts` of them is empty.
         documents: What becomes of encapsulated documents.
+        reason: Why the patient's identity is kept; "" where it is removed.
     """
 
     profile_id: str
     options: frozenset[Option]
     rules: tuple[SiteRule, ...] = ()
     documents: Documents = Documents.HOLD
+    reason: str = ""
+
+    @property
+    def retains_identity(self) -> bool:
+        """Whether the object stays its patient's: `IDENTITY` stays, the rest is reduced."""
+        return bool(self.reason)
+
+    @property
+    def identity(self) -> Literal["removed", "retained"]:
+        """As the receipt states it."""
+        return "retained" if self.retains_identity else "removed"
 
     @property
     def sha256(self) -> str:
@@ -84,6 +111,8 @@ class Profile:
         }
         if self.documents is not Documents.HOLD:  # profiles that do not name it keep their digest
             form["documents"] = self.documents.value
+        if self.retains_identity:
+            form["identity"], form["reason"] = "retained", self.reason
         return sha256(dumps(form, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
     @property
@@ -95,8 +124,15 @@ class Profile:
         )
 
 
-def documents_objection(documents: Documents, options: Collection[Option]) -> Objection | None:
+def documents_objection(
+    documents: Documents, options: Collection[Option], *, retained: bool = False
+) -> Objection | None:
     """What is wrong with rebuilding documents under these options, if anything."""
+    if documents is Documents.REBUILD and retained:
+        return (
+            "documents are rebuilt from words that name no one, and this profile retains identity",
+            "write hold, or send them on a route of their own",
+        )
     if documents is Documents.REBUILD and Option.CLEAN_DESCRIPTORS not in options:
         return (
             "rebuild keeps words of documents, and without 113105 (Clean Descriptors) no words stay",
@@ -106,9 +142,11 @@ def documents_objection(documents: Documents, options: Collection[Option]) -> Ob
 
 
 def objections_to(
-    options: Collection[Option], rules: Sequence[SiteRule]
+    options: Collection[Option], rules: Sequence[SiteRule], *, retained: bool = False
 ) -> Iterator[tuple[SiteRule | None, Objection]]:
     """What is wrong with a profile as a whole; None stands for its options."""
+    if retained:
+        yield from _objections_to_retained(options, rules)
     if {Option.RETAIN_FULL_DATES, Option.RETAIN_MODIFIED_DATES} <= set(options):
         yield None, ("113106 (full dates) and 113107 (modified dates) contradict each other", "leave one")
     if Option.CLEAN_RECOGNIZABLE_VISUAL_FEATURES in options:
@@ -135,3 +173,34 @@ def objections_to(
                 "narrow one, or give both a when: that excludes the other's",
             ),
         )
+
+
+def _objections_to_retained(
+    options: Collection[Option], rules: Sequence[SiteRule]
+) -> Iterator[tuple[SiteRule | None, Objection]]:
+    """Under a kept identity nothing is given another one: no UID, no date, no hash."""
+    if Option.RETAIN_UIDS not in options:
+        yield (
+            None,
+            (
+                "identity: retained needs 113110: new UIDs would make a second study of the same patient",
+                "add 113110 (Retain UIDs)",
+            ),
+        )
+    if Option.RETAIN_MODIFIED_DATES in options:
+        yield (
+            None,
+            (
+                f"113107 (modified dates) with identity: retained: {_NOT_UNDER_A_NAME[RuleAction.SHIFT]}",
+                "use 113106, or no date option: then they go",
+            ),
+        )
+    for rule in rules:
+        if rule.action in _NOT_UNDER_A_NAME:
+            yield (
+                rule,
+                (
+                    f"{rule.action} with identity: retained: {_NOT_UNDER_A_NAME[rule.action]}",
+                    "use keep, empty or remove",
+                ),
+            )

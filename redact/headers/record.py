@@ -13,19 +13,33 @@ _IDENTITY_REMOVED = 0x00120062
 _METHOD = 0x00120063
 _METHOD_CODES = 0x00120064
 _LONGITUDINAL = 0x00280303
-WRITTEN = (_IDENTITY_REMOVED, _METHOD, _METHOD_CODES, _LONGITUDINAL)
 # Codes that the pixel room earns, not the header: never written here.
 _PIXEL_OPTIONS = frozenset({Option.CLEAN_PIXEL_DATA, Option.CLEAN_RECOGNIZABLE_VISUAL_FEATURES})
 
 
-def write_method(ds: Dataset, profile: Profile, done: Iterable[Option]) -> tuple[str, ...]:
-    """Write that the identity was removed, how, and what became of dates.
+def written(profile: Profile) -> tuple[int, ...]:
+    """The tags that `write_method` writes."""
+    if profile.retains_identity:
+        return _IDENTITY_REMOVED, _LONGITUDINAL
+    return _IDENTITY_REMOVED, _METHOD, _METHOD_CODES, _LONGITUDINAL
 
+
+def write_method(ds: Dataset, profile: Profile, done: Iterable[Option]) -> tuple[str, ...]:
+    """Write whether the identity was removed, how, and what became of dates.
+
+    A method belongs to identity that was removed only (PS3.3 C.7.1.1); where it is retained none is written.
     What an earlier de-identification wrote there is replaced: only what was done here is known.
 
     Returns:
-        The codes of CID 7050 that were written, in ascending order.
+        The codes of CID 7050 of what was done, in ascending order.
     """
+    put_ascii(ds, _LONGITUDINAL, "CS", [_dates_word(profile)])
+    if profile.retains_identity:
+        put_ascii(ds, _IDENTITY_REMOVED, "CS", ["NO"])
+        for tag in (_METHOD, _METHOD_CODES):
+            if tag in ds:
+                del ds[tag]
+        return tuple(sorted(option.value for option in set(done) - _PIXEL_OPTIONS))
     codes = (BASIC_PROFILE_CODE, *sorted(option.value for option in set(done) - _PIXEL_OPTIONS))
     put_ascii(ds, _IDENTITY_REMOVED, "CS", ["YES"])
     year = tables.edition().split(" ", 1)[0]
@@ -33,7 +47,6 @@ def write_method(ds: Dataset, profile: Profile, done: Iterable[Option]) -> tuple
     if _METHOD_CODES in ds:
         del ds[_METHOD_CODES]
     add_method_codes(ds, codes)
-    put_ascii(ds, _LONGITUDINAL, "CS", [_dates_word(profile)])
     return codes
 
 

@@ -12,7 +12,7 @@ from exchange.domain.codes import ReasonCode
 from exchange.domain.errors import HeldError
 from redact.headers import tables
 from redact.headers.elements import TEXT_VRS
-from redact.headers.profile import Option, Profile
+from redact.headers.profile import IDENTITY, Option, Profile
 from redact.headers.selectors import PathSelector, PrivateSelector, Trail
 from redact.headers.site_rules import SiteRule, is_reserved
 
@@ -51,6 +51,7 @@ class Handling(Enum):
     PRIVATE = auto()
     DUMMY_GRAPHIC = auto()  # what is drawn in annotations, where no option cleans it
     PIXELS = auto()  # the pixel room's
+    OWN = auto()  # the patient's own identity, which the profile retains
     SITE = auto()
 
 
@@ -77,10 +78,14 @@ class RuleBook:
     Args:
         options: Of Annex E, that are on.
         rules: Those of the site that hold.
+        retained: Whether the patient's identity stays.
     """
 
-    def __init__(self, options: frozenset[Option], rules: Sequence[SiteRule]) -> None:
+    def __init__(
+        self, options: frozenset[Option], rules: Sequence[SiteRule], *, retained: bool = False
+    ) -> None:
         self._options = options
+        self._retained = retained
         ranked = sorted(rules, key=lambda rule: rule.rank, reverse=True)
         self._private = [rule for rule in ranked if isinstance(rule.selector, PrivateSelector)]
         self._public = [rule for rule in ranked if not isinstance(rule.selector, PrivateSelector)]
@@ -139,6 +144,8 @@ class RuleBook:
         rule = None if is_reserved(tag) else self._site_rule(tag, vr, trail)
         if rule is not None:
             return Decision(Handling.SITE, tables.basic_action(tag) or "X/Z/D", site=rule)
+        if self._retained and IDENTITY.get(tag) == vr:
+            return Decision(Handling.OWN, tables.basic_action(tag))
         if tables.is_curve(tag) or tables.is_overlay(tag):
             # Overlay planes and their descriptions go together: a plane without its attributes is no plane,
             # and what a plane draws may be a name.
@@ -221,7 +228,7 @@ def _first(selecting: Sequence[SiteRule], tag: int) -> SiteRule | None:
 @cache
 def rule_book(profile: Profile) -> RuleBook:
     """The rule book of a profile for objects for which no condition of its rules holds."""
-    return RuleBook(profile.options, [rule for rule in profile.rules if rule.when is None])
+    return _conditional_book(profile, ())
 
 
 def rule_book_for(profile: Profile, ds: Dataset) -> RuleBook:
@@ -232,4 +239,5 @@ def rule_book_for(profile: Profile, ds: Dataset) -> RuleBook:
 
 @lru_cache(maxsize=256)
 def _conditional_book(profile: Profile, holding: tuple[SiteRule, ...]) -> RuleBook:
-    return RuleBook(profile.options, [*(rule for rule in profile.rules if rule.when is None), *holding])
+    rules = [*(rule for rule in profile.rules if rule.when is None), *holding]
+    return RuleBook(profile.options, rules, retained=profile.retains_identity)

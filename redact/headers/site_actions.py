@@ -70,7 +70,7 @@ def _keep(run: Run, place: Place, _rule: SiteRule) -> Result:
     if place.vr in _STRUCK_VRS:
         return clean_text(run, place, clean_technical)
     if place.vr == "AS":
-        return kept_age(place)
+        return kept_age(run, place)
     if place.vr == "TM":
         times = strings(place.ds, place.tag, "TM")
         return Result.KEPT if [kept_time(time) for time in times] == times else place.dispose()

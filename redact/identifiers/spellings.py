@@ -160,6 +160,8 @@ def _of(item: Identifier) -> Iterator[Spelling]:
             yield from _phrase(item.value)
         case IdentifierKind.UID:
             yield from _uid(item.value)
+        case IdentifierKind.OWN:
+            pass  # a mark beside another kind
 
 
 def tokens_of(text: str) -> list[str]:

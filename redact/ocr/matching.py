@@ -37,9 +37,9 @@ _CONFUSED = str.maketrans(
     }
 )
 _SHORTEST_EXACT = 3  # shorter words ("LI", "DE") occur by chance and are removed by the gates only
-_SHORTEST_FUZZY = 5  # from here one misread character is forgiven
-_ALIKE = 82.0  # rapidfuzz ratio, 0-100
-_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+SHORTEST_FUZZY = 5  # from here one misread character is forgiven
+ALIKE = 82.0  # rapidfuzz ratio, 0-100
+MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 
 
 class IdentifierMatcher:
@@ -51,15 +51,17 @@ class IdentifierMatcher:
         self._numbers = frozenset(
             folded
             for item in identifiers.of(*_NUMBERS)
-            if len(folded := _folded(item.value)) >= _SHORTEST_EXACT
+            if len(folded := folded_text(item.value)) >= _SHORTEST_EXACT
         )
         self._dates = frozenset(
-            spelling for item in identifiers.of(IdentifierKind.DATE) for spelling in _spellings(item.value)
+            spelling
+            for item in identifiers.of(IdentifierKind.DATE)
+            for spelling in date_spellings(item.value)
         )
 
     def matches(self, text: str) -> bool:
         """True when the line holds a name, a number or a date of the patient, misread or not."""
-        whole = _folded(text)
+        whole = folded_text(text)
         if len(whole) < _SHORTEST_EXACT:
             return False
         tokens = list(_tokens([text]))
@@ -67,33 +69,33 @@ class IdentifierMatcher:
             self._spelt.found(text)
             or any(self._is_word(token) for token in tokens)
             or any(_within(number, whole) for number in self._numbers)
-            or any(spelling in _date_form(text) for spelling in self._dates)
-            or any(len(word) >= _SHORTEST_FUZZY and word in whole for word in self._words)
+            or any(spelling in date_form(text) for spelling in self._dates)
+            or any(len(word) >= SHORTEST_FUZZY and word in whole for word in self._words)
         )
 
     def _is_word(self, token: str) -> bool:
         if token in self._words:
             return True
-        if len(token) < _SHORTEST_FUZZY:
+        if len(token) < SHORTEST_FUZZY:
             return False
         return any(
-            len(word) >= _SHORTEST_FUZZY and fuzz.ratio(token, word, score_cutoff=_ALIKE) > 0
+            len(word) >= SHORTEST_FUZZY and fuzz.ratio(token, word, score_cutoff=ALIKE) > 0
             for word in self._words
         )
 
 
 def _within(number: str, whole: str) -> bool:
-    if len(number) < _SHORTEST_FUZZY:
+    if len(number) < SHORTEST_FUZZY:
         return number == whole
     if number in whole:
         return True
-    return len(whole) >= len(number) - 1 and fuzz.partial_ratio(number, whole, score_cutoff=_ALIKE + 6) > 0
+    return len(whole) >= len(number) - 1 and fuzz.partial_ratio(number, whole, score_cutoff=ALIKE + 6) > 0
 
 
 def _tokens(values: Iterable[str]) -> Iterator[str]:
     for value in values:
         for token in re.split(r"[^0-9A-Za-z\u0080-\U0010FFFF|!$]+", _plain(value)):
-            folded = _folded(token)
+            folded = folded_text(token)
             # Han and kana names are one or two characters; they never occur by chance in European text.
             if len(folded) >= _SHORTEST_EXACT or (len(folded) >= 2 and folded > "\u2e80"):
                 yield folded
@@ -106,12 +108,13 @@ def _plain(text: str) -> str:
     )
 
 
-def _folded(text: str) -> str:
+def folded_text(text: str) -> str:
+    """Letters and digits only, without what readers confuse: O and 0, l and 1, S and 5, and the like."""
     return "".join(mark for mark in _plain(text).translate(_CONFUSED) if mark.isalnum())
 
 
-def _spellings(date: str) -> Iterator[str]:
-    """The ways in which YYYYMMDD is written, as `_date_form` leaves them."""
+def date_spellings(date: str) -> Iterator[str]:
+    """The ways in which YYYYMMDD is written, as `date_form` leaves them."""
     if not re.fullmatch(r"\d{8}", date):
         return
     year, month, day = date[:4], date[4:6], date[6:]
@@ -119,12 +122,12 @@ def _spellings(date: str) -> Iterator[str]:
         if len(shown) == 4:
             yield from (shown + month + day, day + month + shown, month + day + shown)
         if month.isdigit() and 1 <= int(month) <= 12:
-            name = _MONTHS[int(month) - 1]
+            name = MONTHS[int(month) - 1]
             yield from (day + name + shown, shown + name + day, name + day + shown)
 
 
-def _date_form(text: str) -> str:
+def date_form(text: str) -> str:
     """Digits (with what readers take for them) and month names only, in order."""
     plain = _plain(text)
-    kept = re.findall(rf"\d+|{'|'.join(_MONTHS)}|[oli]", plain)
+    kept = re.findall(rf"\d+|{'|'.join(MONTHS)}|[oli]", plain)
     return "".join({"o": "0", "l": "1", "i": "1"}.get(part, part) for part in kept)

@@ -18,14 +18,12 @@ from pydicom.dataset import Dataset
 from exchange.dicomio.layout import FileLayout, PixelElement
 from exchange.dicomio.payloads import CopyPayload, EncapsulatedPayload, NativePayload, PixelPayload
 from exchange.dicomio.syntaxes import EXPLICIT_LITTLE
-from exchange.domain.identifiers import HarvestedIdentifiers
 from exchange.domain.source import Source
-from redact.ocr.matching import IdentifierMatcher
 from redact.ocr.reader import TextReader
 from redact.pixels.boxes import TextBox
 from redact.pixels.decode import Frame, FrameReader
 from redact.pixels.fill import clear_unused_bits, embedded_overlays, remove
-from redact.pixels.find import Findings, read_frames
+from redact.pixels.find import Findings, Known, matcher_of, read_frames
 from redact.pixels.form import PixelForm, undecodable
 from redact.pixels.policy import PixelPolicy, TextMode
 from redact.pixels.segments import has_comments, without_comments
@@ -65,7 +63,7 @@ def clean_pixels(
     header: Dataset,
     reader: TextReader,
     policy: PixelPolicy,
-    identifiers: HarvestedIdentifiers,
+    identifiers: Known,
 ) -> PixelOutcome:
     """Find the text of one instance and prepare its clean pixels.
 
@@ -75,14 +73,14 @@ def clean_pixels(
         header: The *original* header.
         reader: The cleaner's reader.
         policy: What the profile says.
-        identifiers: Of the patient, harvested over the study.
+        identifiers: Of the patient, harvested over the study; with the identity apart where it is retained.
 
     Raises:
-        HeldError: `undecodable-pixels` or `video`.
+        HeldError: `undecodable-pixels` or `video`; `identity-mismatch`.
         ModelError: A model failed.
     """
     frames = FrameReader(path, layout, header)
-    findings = read_frames(frames, header, reader, policy, IdentifierMatcher(identifiers))
+    findings = read_frames(frames, header, reader, policy, matcher_of(identifiers))
     return _outcome(frames, layout, header, findings)
 
 

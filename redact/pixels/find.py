@@ -8,14 +8,21 @@ from hashlib import sha256
 from pydicom.dataset import Dataset
 
 from exchange.dicomio.layout import FileLayout
+from exchange.domain.codes import ReasonCode
+from exchange.domain.errors import HeldError
 from exchange.domain.identifiers import HarvestedIdentifiers
 from exchange.domain.source import Source
+from redact.ocr.lines import ReadLine
 from redact.ocr.matching import IdentifierMatcher
 from redact.ocr.reader import TextReader
 from redact.pixels.boxes import BoxRule, TextBox, merge
 from redact.pixels.decode import FrameReader
+from redact.pixels.own import OwnText, Whose
 from redact.pixels.policy import PixelPolicy, TextMode
 from redact.pixels.render import Picture, Renderer
+
+Known = HarvestedIdentifiers | OwnText
+"""Identifiers that must go; or the patient's identity, which stays, apart from those."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +68,7 @@ def find_text(
     header: Dataset,
     reader: TextReader,
     policy: PixelPolicy,
-    identifiers: HarvestedIdentifiers,
+    identifiers: Known,
 ) -> tuple[TextBox, ...]:
     """The boxes that must not be there: the proof asks this of the cleaned file with other weights.
 
@@ -72,9 +79,13 @@ def find_text(
         HeldError: `undecodable-pixels` or `video`.
         ModelError: A model failed.
     """
-    matcher = IdentifierMatcher(identifiers)
     frames = FrameReader(path, layout, header)
-    return read_frames(frames, header, reader, policy.for_proof(), matcher).boxes
+    return read_frames(frames, header, reader, policy.for_proof(), matcher_of(identifiers)).boxes
+
+
+def matcher_of(identifiers: Known) -> IdentifierMatcher | OwnText:
+    """What lines are asked of."""
+    return identifiers if isinstance(identifiers, OwnText) else IdentifierMatcher(identifiers)
 
 
 def read_frames(
@@ -82,12 +93,19 @@ def read_frames(
     header: Dataset,
     reader: TextReader,
     policy: PixelPolicy,
-    matcher: IdentifierMatcher,
+    matcher: IdentifierMatcher | OwnText,
 ) -> Findings:
     """Read every frame; identical frames (by digest of their encoded bytes) once.
 
+    Args:
+        frames: Of the instance.
+        header: Decides how hard is read.
+        reader: Finds and reads the lines.
+        policy: Which lines go.
+        matcher: Of the study's identifiers; where identity is retained it is asked before the policy.
+
     Raises:
-        HeldError: `undecodable-pixels`.
+        HeldError: `undecodable-pixels`; `identity-mismatch`, with the box of a line that names somebody else.
         ModelError: A model failed.
     """
     mode = policy.mode(header)
@@ -100,7 +118,8 @@ def read_frames(
         digest = sha256(encoded).digest()
         if digest not in known:
             pictures = renderer.render(frames.frame(index, encoded), index)
-            known[digest] = _judged(pictures, reader, policy, mode, matcher, counts)
+            judge = _Judge(policy, mode, matcher, index)
+            known[digest] = _judged(pictures, reader, judge, counts)
         boxes += [_moved(box, index) for box in known[digest]]
     if mode is TextMode.ALL_TEXT and frames.count > 1:
         boxes += _recurring(boxes, frames.count, policy.recurring_share)
@@ -115,23 +134,45 @@ def read_frames(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Judge:
+    """Decides line by line what goes from one frame."""
+
+    policy: PixelPolicy
+    mode: TextMode
+    matcher: IdentifierMatcher | OwnText
+    frame: int
+
+    def rule(self, line: ReadLine, lines: Sequence[ReadLine]) -> BoxRule | None:
+        """The rule by which a line among those of its picture goes; None where it stays."""
+        if isinstance(self.matcher, IdentifierMatcher):
+            return self.policy.judge(line, self.mode, self.matcher)
+        whose = self.matcher.whose(line, lines)
+        if whose is Whose.OWN:
+            return None
+        if whose is Whose.ANOTHERS and self.matcher.hold and self.policy.is_read(line):
+            raise HeldError(
+                ReasonCode.IDENTITY_MISMATCH,
+                "cannot keep the identity: the pixels name somebody else than the header",
+                f"frame {self.frame}: {line.x0},{line.y0},{line.x1},{line.y1}",
+                "look at the image: reject it where it is another's; a release has the text removed",
+            )
+        return BoxRule.IDENTIFIER if whose is not Whose.UNKNOWN else self.policy.gate(line, self.mode)
+
+
 def _judged(
-    pictures: Sequence[Picture],
-    reader: TextReader,
-    policy: PixelPolicy,
-    mode: TextMode,
-    matcher: IdentifierMatcher,
-    counts: Counter[str],
+    pictures: Sequence[Picture], reader: TextReader, judge: _Judge, counts: Counter[str]
 ) -> tuple[TextBox, ...]:
     """The boxes of one frame, numbered 0, over all its renderings."""
     boxes: list[TextBox] = []
     for picture in pictures:
-        for line in reader.read(picture):
+        lines = reader.read(picture)
+        for line in lines:
             counts["lines"] += 1
-            rule = policy.judge(line, mode, matcher)
+            rule = judge.rule(line, lines)
             if rule is not None:
                 boxes.append(TextBox(0, line.y0, line.x0, line.y1, line.x1, rule, line.confidence))
-            elif mode is TextMode.STRICT and policy.uncertain(line):
+            elif judge.mode is TextMode.STRICT and judge.policy.uncertain(line):
                 counts["uncertain"] += 1
     return merge(boxes)
 

@@ -81,6 +81,14 @@ class PixelPolicy:
         """The rule by which a line is removed, or None when it stays."""
         if matcher.matches(line.text):
             return BoxRule.IDENTIFIER
+        return self.gate(line, mode)
+
+    def is_read(self, line: ReadLine) -> bool:
+        """Whether a line is sure enough to say anything of somebody."""
+        return line.confidence >= self.all_text_gate
+
+    def gate(self, line: ReadLine, mode: TextMode) -> BoxRule | None:
+        """As `judge`, of a line that is no identifier."""
         if mode is TextMode.ALL_TEXT:
             enough = _letters(line) >= self.all_text_characters
             return BoxRule.ALL_TEXT if line.confidence >= self.all_text_gate and enough else None

@@ -9,6 +9,7 @@ from pydicom.dataset import Dataset
 
 from redact.headers.elements import TEXT_VRS, put_ascii, put_dummy, put_dummy_code, strings
 from redact.headers.listed import clean_text, keep, keep_date, map_uid, shift
+from redact.headers.patient import PATIENT_ID, PATIENT_NAME
 from redact.headers.place import Place, Result, Run
 from redact.headers.profile import Option
 from redact.headers.text import clean_descriptor, clean_technical
@@ -46,8 +47,10 @@ def name_maker(run: Run, place: Place) -> Result:
 
 
 def keep_value(run: Run, place: Place) -> Result:
-    """Keep what an option retains, without the patient's own identifiers; ages are capped."""
+    """Keep what an option retains, without the patient's own identifiers; ages of nobody known are capped."""
     place.base = "D"
+    if run.context.profile.retains_identity:
+        return keep(run, place)
     if place.tag == MEASURED_VALUE:
         for item in items_of(place.ds, MEASURED_VALUE):
             _cap_age(item)
@@ -87,12 +90,16 @@ def clean_number(run: Run, place: Place) -> Result:
 
 
 def dispose_value(run: Run, place: Place, concept: Concept) -> Result:
-    """Replace a value by one that says nothing; what names the patient by the pseudonym."""
+    """Replace a value by one that says nothing; what names the patient by the pseudonym, or not at all."""
     if place.tag == _CONCEPT_CODE:
         put_dummy_code(place.ds, place.tag)
         return Result.REPLACED
     if place.tag == MEASURED_VALUE:
         return place.empty()
+    if run.context.profile.retains_identity:
+        own = PATIENT_NAME if place.tag == _PERSON_NAME else PATIENT_ID
+        repeats = is_subject(concept) and run.patient.owns(place.ds, place.tag, own, dictionary_VR(place.tag))
+        return Result.KEPT if repeats else _replace(place)
     if is_subject(concept) and place.tag == _PERSON_NAME:
         put_ascii(place.ds, place.tag, "PN", [run.patient.pseudonym.patient_name])
         return Result.REPLACED

@@ -52,12 +52,14 @@ class Expectations:
         may_remain: By tag, the kinds of identifiers that may stand there at any depth.
         rules: The site's own. The proof asks of each only which tags it can reach, not where, nor whether its
             condition holds: that would be the cleaner's reading of the profile once more.
+        retained: Whether the patient's identity stays (`redact.verify.retained`).
     """
 
     options: frozenset[str]
     pseudonymiser: Pseudonymiser
     may_remain: Mapping[int, Kinds] = field(default_factory=dict)
     rules: tuple[SiteRule, ...] = ()
+    retained: bool = False
 
     @classmethod
     def of(
@@ -66,6 +68,8 @@ class Expectations:
         pseudonymiser: Pseudonymiser,
         may_remain: Mapping[int, Kinds] | None = None,
         rules: Sequence[SiteRule] = (),
+        *,
+        retained: bool = False,
     ) -> "Expectations":
         """The expectations of a profile's options and rules, plus what else is let remain."""
         allowed = dict(may_remain or {})
@@ -75,7 +79,7 @@ class Expectations:
                 for tag, (_, cells) in ROWS.items():
                     if cells[cell] == "K":
                         allowed[tag] = allowed.get(tag, frozenset()) | kinds
-        return cls(frozenset(options), pseudonymiser, allowed, tuple(rules))
+        return cls(frozenset(options), pseudonymiser, allowed, tuple(rules), retained)
 
     def allows(self, tag: int, kinds: Kinds) -> bool:
         """Whether identifiers of all these kinds may stand in this element."""

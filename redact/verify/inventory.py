@@ -16,6 +16,7 @@ from exchange.dicomio.stream import open_binary, open_offsets, pieces
 from exchange.domain.errors import HeldError
 from exchange.domain.identifiers import Identifier, IdentifierKind
 from exchange.domain.source import Source
+from redact.headers.profile import IDENTITY
 from redact.identifiers.pseudonymiser import is_placeholder
 from redact.verify import forms
 from redact.verify.content import ContentNotes
@@ -35,9 +36,7 @@ _OWN_KINDS: dict[int, IdentifierKind] = {
     0x0040A027: IdentifierKind.INSTITUTION,
     0x00101040: IdentifierKind.ADDRESS,
 }
-_TOP_LEVEL = frozenset(
-    {0x00080005, 0x00080016, 0x00080018, 0x0020000D, 0x0020000E, 0x00100020, 0x00100021, 0x00120062}
-)
+_TOP_LEVEL = frozenset({0x00080005, 0x00080016, 0x00080018, 0x0020000D, 0x0020000E, 0x00120062, *IDENTITY})
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +59,8 @@ class Inventory:
         values: Tag to text, of a few elements of the data set itself.
         identifiers: Names, ids and numbers, read apart from the cleaner's harvest.
         character_sets: Every Specific Character Set value that occurs.
+        encoded: Tag to value as encoded, without padding, of the patient's identity.
+        exact: Whether `encoded` is what the file has; a tolerant reader's values are encoded anew.
         private: The private elements that are no creators.
         content: The content items.
         documents: The encapsulated documents.
@@ -70,6 +71,8 @@ class Inventory:
     values: dict[int, str] = field(default_factory=dict, repr=False)
     identifiers: set[Identifier] = field(default_factory=set, repr=False)
     character_sets: set[str] = field(default_factory=set, repr=False)
+    encoded: dict[int, bytes] = field(default_factory=dict, repr=False)
+    exact: bool = True
     private: list[PrivateElement] = field(default_factory=list, repr=False)
     content: ContentNotes = field(default_factory=ContentNotes, repr=False)
     documents: DocumentNotes = field(default_factory=DocumentNotes, repr=False)
@@ -91,6 +94,8 @@ class Inventory:
         if holds and not element.is_pixels and self._telling(element):
             raw = bytes(buffer[element.start : element.end])
             text = declared_text(raw, element.charset).strip(" \0")
+            if element.depth == 0 and element.tag in IDENTITY:
+                self.encoded[element.tag] = raw.strip(b" \0")
             self._value(element, text)
             holds = bool(text)
         self.present.setdefault(element.path, holds)
@@ -199,7 +204,7 @@ def read_inventory(path: Source, layout: FileLayout) -> Inventory:
             for element in dataset_walk(layout, buffer):
                 inventory.note(buffer, element)
     except HeldError:
-        inventory = Inventory()
+        inventory = Inventory(exact=False)
         _note_dataset(inventory, read_header(path), "", b"")
     return inventory
 

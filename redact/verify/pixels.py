@@ -4,7 +4,7 @@ What the first reader overlooked, a reader trained otherwise may see. A marker t
 «L») is no failure, because both readings are judged by the same policy.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +22,7 @@ from redact.ocr.matching import IdentifierMatcher
 from redact.ocr.reader import TextReader
 from redact.pixels.boxes import TextBox
 from redact.pixels.find import find_text
+from redact.pixels.own import OwnText
 from redact.pixels.policy import PixelPolicy
 from redact.verify.canary import Canary
 
@@ -36,10 +37,18 @@ class SecondReading:
         reader: With other weights than the cleaner's.
         policy: The cleaner's.
         identifiers: Of the whole study and the patient's earlier exchanges.
+        own: Makes of an original's header the identity that the profile retains; None where it does not.
     """
 
-    def __init__(self, reader: TextReader, policy: PixelPolicy, identifiers: HarvestedIdentifiers) -> None:
+    def __init__(
+        self,
+        reader: TextReader,
+        policy: PixelPolicy,
+        identifiers: HarvestedIdentifiers,
+        own: Callable[[Dataset], OwnText | None] = lambda _header: None,
+    ) -> None:
         self._reader = reader
+        self._own = own
         self._policy = policy
         self._identifiers = identifiers
         self._canaries: set[Canary] = set()
@@ -48,12 +57,14 @@ class SecondReading:
         """The boxes of text that the policy would remove from the cleaned file.
 
         Raises:
-            HeldError: `undecodable-pixels` or `video`.
+            HeldError: `undecodable-pixels` or `video`; `identity-mismatch`.
             ModelError: A model failed.
         """
         header = read_header(cleaned)
-        _restore_mode(header, read_header(original))
-        return find_text(cleaned, layout, header, self._reader, self._policy, self._identifiers)
+        before = read_header(original)
+        _restore_mode(header, before)
+        known = self._own(before) or self._identifiers
+        return find_text(cleaned, layout, header, self._reader, self._policy, known)
 
     def check_canary(self, canary: Canary) -> None:
         """Read a picture of the canary's name, once for each canary.
@@ -72,6 +83,25 @@ class SecondReading:
                 "stop this appliance's outbound routes and check its models with `lockgate doctor`",
             )
         self._canaries.add(canary)
+
+
+class RememberedReading:
+    """A second reading, remembering what it found in the instance at hand."""
+
+    def __init__(self, reading: SecondReading) -> None:
+        self._reading = reading
+        self.found: tuple[TextBox, ...] = ()
+
+    def __call__(self, original: Source, cleaned: Path, layout: FileLayout) -> Sequence[TextBox]:
+        """See SecondReading."""
+        self.found = ()
+        self.found = tuple(self._reading(original, cleaned, layout))
+        return self.found
+
+    def check_canary(self, canary: Canary) -> None:
+        """See SecondReading."""
+        self.found = ()
+        self._reading.check_canary(canary)
 
 
 def _restore_mode(header: Dataset, original: Dataset) -> None:

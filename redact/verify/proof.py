@@ -5,7 +5,8 @@ Steps, in this order (numbers repeated beside the code):
 (1) the file is a well-formed Part 10 file with an empty preamble and a file meta of our own making;
 (2) scan 1 and scan 2: no identifier stands where the profile does not let it remain, packed documents
     included, which hold nothing but words;
-(3) no private element but those that the profile keeps; PatientIdentityRemoved is YES;
+(3) no private element but those that the profile keeps; PatientIdentityRemoved is YES; or, where the profile
+    retains identity, it and the UIDs are the original's, and no removal is claimed (`retained`);
 (4) every date is the shifted original, every identifying UID the mapped one; content items (SR) hold nothing
     under an identifying name, and their references are intact;
 (5) the IOD is no worse than before, through the whole content tree; dciodvfy, where it is asked, agrees;
@@ -39,12 +40,14 @@ from redact.verify.canary import Canary, check_block, check_stream
 from redact.verify.content import ContentNotes
 from redact.verify.dates import check_dates, shifted_day
 from redact.verify.dciodvfy import NOT_RUN, Dciodvfy
-from redact.verify.documents import DocumentNotes, document_leaks
+from redact.verify.document_scan import document_leaks
+from redact.verify.documents import DocumentNotes
 from redact.verify.envelope import envelope_elements
 from redact.verify.expectations import Expectations
 from redact.verify.inventory import Inventory, dataset_walk, opened, read_inventory
 from redact.verify.iod import check_iod
 from redact.verify.relations import check_content
+from redact.verify.retained import check_identity, own_identifiers, own_values
 from redact.verify.scan import Leak, Scanner
 from redact.verify.tokens import Tokens, compile_tokens
 from redact.verify.walk import Element
@@ -74,8 +77,9 @@ class InstanceProof:
         tokens_searched: Forms of identifiers searched for, the canary's among them.
         bytes_scanned: Of scan 1, file meta and preamble included.
         elements_read: Of scan 2, at every depth.
-        known_identifiers: `absent`.
-        text_detection: `none found` or `not examined`.
+        known_identifiers: `absent`, or `as declared`: but the identity that the profile retains.
+        text_detection: `none found`, `as declared` (no text but the retained identity and known words) or
+            `not examined`.
         iod: `no worse` or `unknown SOP class`.
         dciodvfy: Whether dciodvfy agrees, in the words of `redact.verify.dciodvfy`.
         canary: `found`.
@@ -130,7 +134,8 @@ class Prover:
         came = examine(original)
         before = read_inventory(original, came)
         shift_days = self._shift_days(before)
-        tokens = self._tokens(before, shift_days)
+        own = frozenset(own_identifiers(before)) if self.expectations.retained else frozenset()
+        tokens = self._tokens(before, shift_days, own)
         canary = check_stream(self._canary, tokens, self.expectations)  # (0)
         scanner = Scanner(
             tokens,
@@ -139,9 +144,10 @@ class Prover:
             types=types_of(before.values.get(_SOP_CLASS, "")),
         )
         after = _scan(scanner, layout)  # (1) (2)
-        self._check_marks(after)  # (3)
+        self._check_marks(before, after)  # (3)
         self._check_uids(before, after)  # (4)
-        check_content(before.content, after.content, self.expectations)
+        spared = own_values(before) if self.expectations.retained else frozenset()
+        check_content(before.content, after.content, self.expectations, spared)
         check_dates(before, after, self.expectations, shift_days)
         iod = check_iod(before, after)  # (5)
         agrees = self._ask_dciodvfy(came, layout, before, after)
@@ -153,7 +159,7 @@ class Prover:
             tokens_searched=tokens.searched,
             bytes_scanned=scanner.scanned_bytes,
             elements_read=scanner.elements,
-            known_identifiers="absent",
+            known_identifiers="as declared" if self.expectations.retained else "absent",
             text_detection=text_detection,
             iod=iod,
             canary=canary,
@@ -167,33 +173,42 @@ class Prover:
         )
         return patient.shift_days
 
-    def _tokens(self, before: Inventory, shift_days: int) -> Tokens:
+    def _tokens(self, before: Inventory, shift_days: int, own: frozenset[Identifier]) -> Tokens:
         """Tokens of the harvest, the canary, and whatever this instance names that the harvest missed."""
         unknown = before.unknown_to(self._known)
-        key = (frozenset(before.character_sets), shift_days, unknown)
+        key = (frozenset(before.character_sets), shift_days, unknown, own)
         tokens = self._compiled.get(key)
         if tokens is None:
             if len(self._compiled) >= _MAX_COMPILED:
                 self._compiled.clear()
-            tokens = self._compiled[key] = self._compile(before, shift_days, unknown)
+            tokens = self._compiled[key] = self._compile(before, shift_days, unknown, own)
         return tokens
 
-    def _compile(self, before: Inventory, shift_days: int, unknown: frozenset[Identifier]) -> Tokens:
-        own = HarvestedIdentifiers(unknown)
+    def _compile(
+        self,
+        before: Inventory,
+        shift_days: int,
+        unknown: frozenset[Identifier],
+        own: frozenset[Identifier],
+    ) -> Tokens:
+        missed = HarvestedIdentifiers(unknown)
         shift = partial(shifted_day, days=shift_days) if self.expectations.shifts_dates else None
         tokens = compile_tokens(
-            self.identifiers.union([own, self._canary.identifiers]),
+            self.identifiers.union([missed, self._canary.identifiers]),
             specific_character_sets=sorted(before.character_sets),
             expected_dates=shift,
+            own=sorted(own),
         )
         check_block(self._canary, tokens, self.expectations)  # (0)
         return tokens
 
-    def _check_marks(self, after: Inventory) -> None:
+    def _check_marks(self, before: Inventory, after: Inventory) -> None:
         for one in after.private:
             if not self.expectations.private_allowed(one.creator, one.tag, one.vr):
                 raise _held(ReasonCode.PROOF_IDENTIFIER, "a private element is left", one.path)
-        if after.values.get(_IDENTITY_REMOVED) != "YES":
+        if self.expectations.retained:
+            check_identity(before, after, self.expectations)
+        elif after.values.get(_IDENTITY_REMOVED) != "YES":
             raise _held(ReasonCode.PROOF_IOD, "PatientIdentityRemoved is not YES", "(0012,0062)")
 
     def _check_uids(self, before: Inventory, after: Inventory) -> None:
@@ -221,7 +236,7 @@ class Prover:
             box = min(boxes)
             where = f"frame {box.frame}: {box.x0},{box.y0},{box.x1},{box.y1}"
             raise _held(ReasonCode.PROOF_TEXT, "a second reading found text in the pixels", where)
-        return "none found"
+        return "as declared" if self.expectations.retained else "none found"
 
 
 def prove_instance(

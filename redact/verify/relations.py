@@ -11,7 +11,7 @@ from exchange.domain.errors import HeldError
 from redact.headers.profile import Option
 from redact.identifiers.pseudonymiser import is_placeholder
 from redact.identifiers.uids import is_standard_uid
-from redact.structured.concepts import listed_base, row_of
+from redact.structured.concepts import is_subject, listed_base, row_of
 from redact.verify import content
 from redact.verify.content import VALUE_TYPE_OF, ContentNotes, ItemFacts, in_tree, item_path
 from redact.verify.dates import DUMMY_DAY
@@ -25,13 +25,24 @@ _VALUE_TYPES = frozenset(_STANDARD_TYPES.split())
 _UNKNOWN = "SCT 261665006"
 
 
-def check_content(before: ContentNotes, after: ContentNotes, expectations: Expectations) -> None:
+def check_content(
+    before: ContentNotes,
+    after: ContentNotes,
+    expectations: Expectations,
+    own: frozenset[str] = frozenset(),
+) -> None:
     """Compare the content items of one object before and after.
+
+    Args:
+        before: Of the original.
+        after: Of the cleaned file.
+        expectations: What the profile lets remain.
+        own: The patient's own name and id, where the profile retains identity: items may repeat them.
 
     Raises:
         HeldError: PROOF_IDENTIFIER or PROOF_IOD with the path of an item that is wrong.
     """
-    check = _Check(before, after, expectations)
+    check = _Check(before, after, expectations, own)
     for path, item in before.items.items():
         check.item(path, item)
     for path in after.items:
@@ -42,9 +53,16 @@ def check_content(before: ContentNotes, after: ContentNotes, expectations: Expec
 
 
 class _Check:
-    def __init__(self, before: ContentNotes, after: ContentNotes, expectations: Expectations) -> None:
+    def __init__(
+        self,
+        before: ContentNotes,
+        after: ContentNotes,
+        expectations: Expectations,
+        own: frozenset[str],
+    ) -> None:
         self._before, self._after = before, after
         self._expectations = expectations
+        self._own = own
 
     def item(self, path: str, old: ItemFacts) -> None:
         """One item of the original: it went and might, or it is there and says nothing that it must not."""
@@ -80,6 +98,8 @@ class _Check:
             return
         if value_type == "UIDREF":
             self.uid(path, before, after)
+        elif before.strip(" ^=") in self._own and is_subject(old.concept):
+            return
         elif before == after and _must_change(old, value_type) and not _says_nothing(before):
             raise _left(path, "a content item under an identifying name has its value still")
 

@@ -15,6 +15,7 @@ from redact.verify.attribute_types import AttributeTypes
 from redact.verify.bytescan import Hit
 from redact.verify.content import VALUE_TYPE_OF, ContentNotes
 from redact.verify.decode import DATE_VRS, NUMERIC_VRS, TEXT_VRS, looks_like_text, texts_of
+from redact.verify.documents import DOCUMENT
 from redact.verify.expectations import Expectations
 from redact.verify.numbers import (
     BINARY_NUMBER_VRS,
@@ -25,6 +26,7 @@ from redact.verify.numbers import (
     vr_of_number,
     written_number,
 )
+from redact.verify.retained import may_name_patient, stays_itself
 from redact.verify.tokens import Kinds, Tokens
 from redact.verify.unpack import LEAST, is_packed, unpacked
 from redact.verify.vocabulary import common_words
@@ -33,7 +35,6 @@ from redact.verify.walk import Buffer, Element, Walk
 MAX_TEXT_IN_BINARY = 64 * 1024
 MAX_HITS = 100_000
 MIN_WIDE_BYTES_IN_PIXELS = 20
-DOCUMENT = 0x00420011  # EncapsulatedDocument
 _MEMO_VALUE = 256
 _MEMO_SIZE = 100_000
 _MAPPED_UID = b"2.25."
@@ -193,7 +194,9 @@ class Scanner:
 
     def _allows(self, element: Element, kinds: Kinds) -> bool:
         """Whether the profile lets identifiers of these kinds stand here, by tag or by concept name."""
-        if self.expectations.allows(element.tag, kinds):
+        if self.expectations.allows(element.tag, kinds) or stays_itself(element, self.expectations):
+            return True
+        if IdentifierKind.OWN in kinds and may_name_patient(element, self.expectations):
             return True
         value_type = VALUE_TYPE_OF.get(element.tag)
         if self.content is None or value_type is None:

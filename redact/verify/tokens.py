@@ -229,12 +229,14 @@ def compile_tokens(
     *,
     specific_character_sets: Iterable[str] = (),
     expected_dates: Callable[[str], str] | None = None,
+    own: Iterable[Identifier] = (),
 ) -> Tokens:
     """Compile identifiers for searching.
 
     Args:
         identifiers: Of the whole study and the patient's earlier exchanges.
         specific_character_sets: Defined terms that the originals declare.
+        own: The patient's own, where the profile retains identity: their forms are of the kind OWN, too.
         expected_dates: Original DA to the DA that the profile puts in its place; None when dates may remain.
     """
     builder = _Builder(sorted(encodings_of(specific_character_sets)))
@@ -243,23 +245,26 @@ def compile_tokens(
         if identifier.kind is IdentifierKind.DATE:
             dates.update(forms.dates_in(identifier.value[:8]))
         else:
-            _add(builder, identifier)
+            _add(builder, identifier, identifier.kind)
+    for identifier in own:
+        _add(builder, identifier, IdentifierKind.OWN)
     dates = _telling_dates(dates, expected_dates)
     for day in dates:
         builder.raw[day.encode()].add(IdentifierKind.DATE)
     return _build(builder, frozenset(dates))
 
 
-def _add(builder: _Builder, identifier: Identifier) -> None:
+def _add(builder: _Builder, identifier: Identifier, told: IdentifierKind) -> None:
+    """Add an identifier in the forms of its kind; `told` is the kind that a match of them is said to be."""
     kind, value = identifier.kind, identifier.value
     if not value.strip(" \0"):
         return
     if kind in _NAMES:
-        builder.add_name(value, kind)
+        builder.add_name(value, told)
     elif kind in _NUMBERS:
-        builder.add_number(value, kind)
+        builder.add_number(value, told)
     elif kind in _PHRASES:
-        builder.add_phrase_value(value, kind)
+        builder.add_phrase_value(value, told)
     elif kind is IdentifierKind.UID:
         builder.add_uid(value, identifier.source)
 

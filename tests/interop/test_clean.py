@@ -257,6 +257,26 @@ def test_burned_in_text_is_removed_and_shown_only_where_asked(folder: Path, key:
     assert {stat.S_IMODE(path.stat().st_mode) for path in pictures.iterdir()} == {0o600}
 
 
+def test_an_identity_that_is_retained_is_told_in_the_report(folder: Path) -> None:
+    (one,) = build(folder, "retained", [[example("CT_small.dcm")]])
+    profile = folder / "retained.yaml"
+    profile.write_text(
+        "profile: retained\nidentity: retained\nreason: contract 7\n"
+        'options: ["113104", "113105", "113106", "113110"]\n'
+    )
+    run = clean(one.path, folder / "retained-out", "--profile", profile)
+    assert run.status == 0
+    assert conforms(run.report, plain(SCHEMA)) == ""
+    assert (run.report["identity"], run.report["reason"]) == ("retained", "contract 7")
+    assert "identity: retained (contract 7)" in run.process.stdout
+    assert "random key" not in run.process.stderr
+    before, after = dcmread(one.path), dcmread(run.out / str(run.entry(one.path.name)["output"]))
+    for keyword in ("PatientName", "PatientID", "SOPInstanceUID", "StudyDate"):
+        assert after[keyword].value == before[keyword].value
+    assert after.PatientIdentityRemoved == "NO"
+    assert "OtherPatientIDs" not in after
+
+
 def test_out_must_be_empty_and_elsewhere(folder: Path, key: Path) -> None:
     (one,) = bare_study(folder / "usage", "usage", 1)
     source = one.path.parent

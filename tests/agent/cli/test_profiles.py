@@ -63,12 +63,24 @@ def test_list_names_the_shipped_profiles_and_the_sites_own(site_file: Path) -> N
         conforming(call("profiles", "list", "--json"), "profiles-list")
     )
     assert [one.profile for one in shipped_only.profiles] == [
-        "default", "hipaa-safe-harbor", "research", "teaching",
+        "default", "hipaa-safe-harbor", "research", "teaching", "teleradiology",
     ]  # fmt: skip
     answer = call("profiles", "list", "-c", site_file)
     assert answer.exit_code == 0
     assert "trial" in answer.stdout
     assert "4 rules  Of one trial" in answer.stdout
+
+
+def test_an_identity_that_is_retained_is_shown_and_compared() -> None:
+    shown = ProfileAnswer.model_validate(
+        conforming(call("profiles", "show", "teleradiology", "--json"), "profiles-show")
+    )
+    assert (shown.identity, shown.kept[:2]) == ("retained", ("AccessionNumber", "PatientName"))
+    assert shown.reason in call("profiles", "show", "teleradiology").stdout
+    differing = call("profiles", "diff", "default", "teleradiology")
+    assert differing.exit_code == 1
+    assert "identity: removed -> retained" in differing.stdout
+    assert "PatientName: dispose (Table E.1-1 Z) -> own (identity: retained)" in differing.stdout
 
 
 def test_show_tells_options_and_rules_in_the_order_in_which_they_count(site_file: Path) -> None:

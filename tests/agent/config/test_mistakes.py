@@ -495,6 +495,17 @@ def test_all_mistakes_are_told_at_once(folder: Path) -> None:
     )
 
 
+def test_a_route_that_keeps_identity_is_said_to(folder: Path) -> None:
+    named = GOOD.replace("{profile: default}", "{profile: teleradiology}")
+    (folder / "site.yaml").write_text(named)
+    (warning,) = load_site(folder / "site.yaml", NOW).warnings
+    assert (warning.line, warning.column) == (20, 27)
+    assert "identity: retained" in warning.message
+    told = problems_of(folder, named.replace("teleradiology}", "teleradiology, pseudonym_domain: x}"))
+    assert len(told) == 1
+    assert ":20:42: profile teleradiology retains identity: there are no pseudonyms" in told[0]
+
+
 def test_a_route_with_a_mistake_is_still_a_name_that_others_may_use(folder: Path) -> None:
     text = GOOD.replace("    deliver: [telerad]", "    also: [registry]\n    deliver: [telerad]")
     told = problems_of(folder, text.replace('"CT|MR"', '"CT|("'))

@@ -85,6 +85,20 @@ MISTAKES = [
     ("113107", "113999", 5, 5, "'113999' is no option", "113106"),
     ("113107", "113105", 5, 5, "113105 is listed twice", "leave one"),
     ("113107", "113106\n  - 113107", 4, 3, "contradict each other", "leave one"),
+    ("title: Of one trial", "identity: retained", 2, 11, "has no reason", "add reason"),
+    ("title: Of one trial", "identity: kept", 2, 11, "'kept'", ""),
+    ("title: Of one trial", "reason: x", 2, 1, "for identity: retained only", "leave it out"),
+    ("title: Of one trial", "identity: retained\nreason: ''", 3, 9, "has no reason", "add reason"),
+    ("title: Of one trial", "identity: retained\nreason: x", 5, 3, "needs 113110", "add 113110"),
+    (
+        "title: Of one trial",
+        "identity: retained\nreason: x\ndocuments: rebuild",
+        4,
+        12,
+        "retains identity",
+        "write hold",
+    ),
+    ("title: Of one trial", "identity: retained\nreason: x", 5, 3, "113107 (modified dates)", "use 113106"),
     ("113107", "113102", 4, 3, "no stage of this version", "leave it out"),
     ("rules:\n", "documents: rebild\nrules:\n", 6, 12, "'rebild' is no documents", "did you mean rebuild?"),
     ('  - "113105"\n  - 113107', '  - "113107"\ndocuments: rebuild', 5, 12, "no words stay", "add 113105"),
@@ -201,10 +215,33 @@ def test_the_schema_knows_what_the_reader_takes_and_refuses() -> None:
         {**good, "rules": [{"keyword": "StudyID", "action": "keep", "when": {"Modality": {"is": "CT"}}}]},
         {**good, "options": ["113999"]},
         {**good, "documents": "remove"},
+        {**good, "options": ["113110"], "identity": "retained"},
+        {**good, "reason": "why"},
+        {**good, "options": ["113110"], "identity": "kept", "reason": "why"},
     ):
         assert conforms(wrong, SCHEMA) != ""
         with pytest.raises(MistakesError):
             profile_of(wrong)
+
+
+RETAINED = {"profile": "t", "identity": "retained", "reason": "a  contract\n", "options": ["113110"]}
+
+
+def test_a_profile_may_retain_identity_for_a_reason() -> None:
+    assert conforms(RETAINED, SCHEMA) == ""
+    profile = profile_of(RETAINED)
+    assert (profile.identity, profile.reason) == ("retained", "a contract")
+    removing = profile_of({"profile": "t", "options": ["113110"]})
+    assert (removing.identity, removing.reason) == ("removed", "")
+    other = profile_of({**RETAINED, "reason": "another contract"})
+    assert len({profile.sha256, removing.sha256, other.sha256}) == 3
+
+
+@pytest.mark.parametrize("action", ["shift", "hash"])
+def test_under_a_retained_identity_nothing_gets_another(action: str) -> None:
+    with pytest.raises(MistakesError, match=f"{action} with identity: retained"):
+        profile_of({**RETAINED, "rules": [{"keyword": "StudyDate" if action == "shift" else "StationName",
+                                           "action": action}]})  # fmt: skip
 
 
 ENTRIES = st.fixed_dictionaries(

@@ -3,11 +3,12 @@
 Pixels are not cleaned here (a profile without 113101), so that the tests are quick; others do that.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
+from types import MappingProxyType
 from uuid import uuid4
 
 from pydicom import Dataset
@@ -76,13 +77,15 @@ class House:
         settle: str = "{quiet_seconds: 5.0}",
         peers: str = "",
         folders: Sequence[str] = (),
+        profiles: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self.folder = folder
         self.now = START
         for name in ("outgoing", *folders):
             (folder / name).mkdir(parents=True)
         (folder / "profiles").mkdir()
-        (folder / "profiles" / "headers.yaml").write_text(PROFILE)
+        for name, text in {"headers": PROFILE, **profiles}.items():
+            (folder / "profiles" / f"{name}.yaml").write_text(text)
         init_site_keys(folder / "keys", "general-hospital", "edge-01", START, folder / "trust")
         text = SITE.replace("ROUTE", route).replace("SETTLE", settle).replace("PEERS", peers)
         (folder / "site.yaml").write_text(text)

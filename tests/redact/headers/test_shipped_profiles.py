@@ -97,6 +97,10 @@ def texts(ds: Dataset) -> str:
 def test_every_shipped_profile_cleans_real_files_and_is_proved(tmp_path: Path, name: str, file: str) -> None:
     done, ds = cleaned(name, real(file), tmp_path)
     assert done.proof is not None
+    if load_profile(name).retains_identity:
+        assert ds.PatientIdentityRemoved == "NO"
+        assert "DeidentificationMethod" not in ds
+        return
     assert ds.PatientIdentityRemoved == "YES"
     assert f"Lockgate {name}" in ds.DeidentificationMethod
 
@@ -183,5 +187,25 @@ def test_default_shifts_dates_and_keeps_no_characteristics(tmp_path: Path) -> No
     assert not ds.AccessionNumber
 
 
+def test_teleradiology_keeps_the_patient_and_what_a_reader_needs(tmp_path: Path) -> None:
+    source = hostile(tmp_path)
+    done, ds = cleaned("teleradiology", source, tmp_path)
+    before = read_header(source)
+    assert done.proof is not None
+    for keyword in (
+        "PatientName", "PatientID", "PatientBirthDate", "PatientSex", "PatientAge", "AccessionNumber",
+        "StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "StudyDate", "AcquisitionDateTime",
+    ):  # fmt: skip
+        assert ds[keyword].value == before[keyword].value
+    assert ds[SAFE_PRIVATE].value == 1.5
+    said = texts(ds).lower()
+    for gone in (
+        "larkspur", "0182334", "glass", "plan-99182", "wexborough", "ctwex01", "sn-771882", "example.org",
+        "marlowe", "group-x",
+    ):  # fmt: skip
+        assert gone not in said
+    assert ds.StudyDescription.startswith("CT CHEST w/o")
+
+
 def test_all_profiles_differ() -> None:
-    assert len({load_profile(name).sha256 for name in SHIPPED}) == len(SHIPPED) == 4
+    assert len({load_profile(name).sha256 for name in SHIPPED}) == len(SHIPPED) == 5
