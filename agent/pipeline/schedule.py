@@ -109,14 +109,15 @@ def _take_up(appliance: Appliance, engine: Engine) -> None:
 
     A workflow whose end could not be written (the disk was full) has ended without it; so it goes on.
     """
+    # The engine first: what ends in between is no longer running in custody, and is not begun again.
+    busy = {queue: engine.in_flight(queue) for queue in (STUDIES, DELIVERIES)}
     left = running(appliance.custody)
     for name, queue, found in (
         (PROCESS, STUDIES, left.exchanges),
         (DELIVER, DELIVERIES, left.deliveries),
     ):
-        busy = engine.in_flight(queue)
         for one, number in found:
-            if f"{one}/{number}" not in busy:
+            if f"{one}/{number}" not in busy[queue]:
                 engine.enqueue(name, f"{one}/{number}", (one, str(number)), queue, again=True)
 
 

@@ -196,6 +196,26 @@ def test_an_upgrade_of_the_workflows_does_everything_that_is_open_once(works: Wo
     assert restarted(works, 12) <= 13, "only what was cut short began again"
 
 
+def test_what_ends_while_the_schedule_looks_is_not_begun_again(works: Works) -> None:
+    """The last moment at which a work can end: after custody was asked, or the engine, whichever is first."""
+    house = works.house
+    world = World(house.appliance.custody)
+    (waiting,) = settled(house, "outgoing", 1)
+    attempt = world.begin(waiting)
+    engine = works.engine()
+    asked = engine.in_flight
+
+    def ends_now(queue: str) -> frozenset[str]:
+        if listings.exchange(world.database, waiting).state is ExchangeState.PROCESSING:
+            world.hold(waiting, "video", attempt.token)
+        return asked(queue)
+
+    engine.in_flight = ends_now  # type: ignore[method-assign]
+    tick(house.appliance, engine)
+    assert works.began == []
+    assert asked(STUDIES) == frozenset()
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_start_with_a_thousand_queued(works: Works) -> None:
