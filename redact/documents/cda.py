@@ -12,7 +12,7 @@ from xml.sax.saxutils import escape
 from redact.documents.cda_reading import NAMESPACE, Node, read_cda
 from redact.documents.outcome import Rebuilt
 from redact.documents.refusals import DocumentLimits, refused
-from redact.documents.words import Clean, clean_lines
+from redact.documents.words import Rule, clean_lines
 
 LOINC = "2.16.840.1.113883.6.1"
 BLOCKS = frozenset(
@@ -28,7 +28,7 @@ _IMAGE = "image removed"
 
 def rebuild_cda(
     data: bytes,
-    clean: Clean,
+    rule: Rule,
     instance_uid: str,
     limits: DocumentLimits | None = None,
 ) -> Rebuilt:
@@ -36,7 +36,7 @@ def rebuild_cda(
 
     Args:
         data: The original.
-        clean: The rule for free text.
+        rule: How free text is judged.
         instance_uid: Of the new object; the document's id, too.
         limits: What it may cost.
 
@@ -54,7 +54,7 @@ def rebuild_cda(
             _section(section, outline)
     if not outline.narrates:
         raise refused("no section of it has text")
-    cleaned = iter(clean_lines(outline.lines, clean))
+    cleaned = iter(clean_lines(outline.lines, rule))
     title = _element("title", next(cleaned))
     parts = [part if isinstance(part, str) else escape(next(cleaned)) for part in outline.parts[1:]]
     return Rebuilt(

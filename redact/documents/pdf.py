@@ -9,7 +9,7 @@ from redact.documents.pdf_lines import Segment, segments_of
 from redact.documents.pdf_reading import ReadPage, read_pdf
 from redact.documents.pdf_writing import NewPage, Notice, write_pdf
 from redact.documents.refusals import DocumentLimits, refused
-from redact.documents.words import Clean, clean_lines
+from redact.documents.words import Rule, clean_lines
 
 _MOST_UNKNOWN = 0.05  # of the glyphs of a page: with more, what it says is not what is read
 _SMALLEST_BOX = 12.0  # points, of a side; smaller pictures are rules and bullets
@@ -17,12 +17,12 @@ _MOST_BOXES = 40  # a page; pictures come in strips
 _IMAGE, _DRAWING, _UNREAD = "image removed", "drawing removed", "page removed: no text can be read"
 
 
-def rebuild_pdf(data: bytes, clean: Clean, limits: DocumentLimits | None = None) -> Rebuilt:
+def rebuild_pdf(data: bytes, rule: Rule, limits: DocumentLimits | None = None) -> Rebuilt:
     """Write a PDF anew.
 
     Args:
         data: The original.
-        clean: The rule for free text.
+        rule: How free text is judged.
         limits: What it may cost.
 
     Raises:
@@ -36,7 +36,7 @@ def rebuild_pdf(data: bytes, clean: Clean, limits: DocumentLimits | None = None)
         [] if hopeless else [_moved(one, page) for one in segments_of(page.content.pieces)]
         for page, hopeless in zip(pages, unread, strict=True)
     ]
-    lines = iter(clean_lines([one.text for listed in segments for one in listed], clean))
+    lines = iter(clean_lines([one.text for listed in segments for one in listed], rule))
     written = [
         NewPage(
             page.width,

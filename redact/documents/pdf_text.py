@@ -57,7 +57,7 @@ class _Interpreter:
         self._deepest = deepest
         self._fonts: dict[int, FontReader] = {}
         self._resources: Any = {}
-        self._state = _State()
+        self.state = _State()
         self._saved: list[_State] = []
         self._text = self._line = IDENTITY
         self._corners: list[Point] = []
@@ -68,8 +68,8 @@ class _Interpreter:
         """Carry out one content stream: a page's, or a form's in it."""
         if depth > self._deepest:
             raise refused("its forms are nested too deeply")
-        outer = self._resources, self._state, self._saved, self._depth
-        self._resources, self._state = resolved(resources) or {}, state
+        outer = self._resources, self.state, self._saved, self._depth
+        self._resources, self.state = resolved(resources) or {}, state
         self._saved, self._depth = [], depth
         self._budget.spend(data=len(stream.get_data()))
         operations = stream.operations
@@ -81,18 +81,18 @@ class _Interpreter:
                 handler(self, operands)
             elif name in _PAINTS:
                 self._paint()
-        self._resources, self._state, self._saved, self._depth = outer
+        self._resources, self.state, self._saved, self._depth = outer
 
     def save(self, _operands: Sequence[Any]) -> None:
         self._budget.spend(operations=1)
-        self._saved.append(copy(self._state))
+        self._saved.append(copy(self.state))
 
     def restore(self, _operands: Sequence[Any]) -> None:
         if self._saved:
-            self._state = self._saved.pop()
+            self.state = self._saved.pop()
 
     def transform(self, operands: Sequence[Any]) -> None:
-        self._state.ctm = product(matrix_of(operands), self._state.ctm)
+        self.state.ctm = product(matrix_of(operands), self.state.ctm)
 
     def begin_text(self, _operands: Sequence[Any]) -> None:
         self._text = self._line = IDENTITY
@@ -101,16 +101,13 @@ class _Interpreter:
         fonts = resolved(self._resources.get("/Font")) or {}
         font = resolved(fonts.get(operands[0]))
         if font is None:
-            self._state.font = UNREADABLE
+            self.state.font = UNREADABLE
         else:
             key = id(font)
             if key not in self._fonts:
                 self._fonts[key] = font_reader(font)
-            self._state.font = self._fonts[key]
-        self._state.size = float(operands[1])
-
-    def set_number(self, name: str, value: float) -> None:
-        setattr(self._state, name, value)
+            self.state.font = self._fonts[key]
+        self.state.size = float(operands[1])
 
     def set_matrix(self, operands: Sequence[Any]) -> None:
         self._text = self._line = matrix_of(operands)
@@ -120,11 +117,11 @@ class _Interpreter:
         self._text = self._line
 
     def move_leading(self, operands: Sequence[Any]) -> None:
-        self._state.leading = -float(operands[1])
+        self.state.leading = -float(operands[1])
         self.move(operands)
 
     def next_line(self, _operands: Sequence[Any]) -> None:
-        self.move((0, -self._state.leading))
+        self.move((0, -self.state.leading))
 
     def show(self, operands: Sequence[Any]) -> None:
         self._show(_bytes(operands[0]))
@@ -134,7 +131,7 @@ class _Interpreter:
         self._show(_bytes(operands[0]))
 
     def show_spaced(self, operands: Sequence[Any]) -> None:
-        self._state.word_space, self._state.character_space = float(operands[0]), float(operands[1])
+        self.state.word_space, self.state.character_space = float(operands[0]), float(operands[1])
         self.next_line(())
         self._show(_bytes(operands[2]))
 
@@ -143,10 +140,10 @@ class _Interpreter:
             if isinstance(part, (str, bytes)):
                 self._show(_bytes(part))
             else:
-                self._advance(-float(part) / 1000 * self._state.size * self._state.scale)
+                self._advance(-float(part) / 1000 * self.state.size * self.state.scale)
 
     def _show(self, shown: bytes) -> None:
-        state, text, width = self._state, [], 0.0
+        state, text, width = self.state, [], 0.0
         for glyph in state.font.glyphs(shown):
             self.content.glyphs += 1
             self.content.unknown += not glyph.text
@@ -178,7 +175,7 @@ class _Interpreter:
         if one is None or one.get("/Subtype") != "/Form":
             self.image(())
             return
-        state = copy(self._state)
+        state = copy(self.state)
         matrix = resolved(one.get("/Matrix"))
         if matrix:
             state.ctm = product(matrix_of(matrix), state.ctm)
@@ -208,7 +205,7 @@ class _Interpreter:
         self._corners.clear()
 
     def _point(self, x: float, y: float) -> Point:
-        a, b, c, d, e, f = self._state.ctm
+        a, b, c, d, e, f = self.state.ctm
         return a * x + c * y + e, b * x + d * y + f
 
 
@@ -218,7 +215,7 @@ def _bytes(shown: Any) -> bytes:
 
 def _setting(name: str, factor: float = 1.0) -> Callable[[_Interpreter, Sequence[Any]], None]:
     def put(run: _Interpreter, operands: Sequence[Any]) -> None:
-        run.set_number(name, float(operands[0]) * factor)
+        setattr(run.state, name, float(operands[0]) * factor)
 
     return put
 

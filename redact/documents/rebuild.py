@@ -11,6 +11,7 @@ from redact.documents.cda import rebuild_cda
 from redact.documents.outcome import Rebuilt
 from redact.documents.refusals import DocumentLimits, refused
 from redact.documents.taking import DOCUMENT, LENGTH, document_bytes
+from redact.documents.words import Rule
 from redact.headers.elements import put_ascii
 from redact.headers.outcome import HeaderContext
 from redact.headers.text import clean_descriptor
@@ -95,12 +96,13 @@ class TakenDocument:
         def clean(text: str) -> str:
             return context.cleaned_text(clean_descriptor, text)
 
+        rule = Rule(clean, context.matcher.found)
         if self.sop_class_uid == CDA_STORAGE:
-            rebuilt = rebuild_cda(self.data, clean, instance_uid)
+            rebuilt = rebuild_cda(self.data, rule, instance_uid)
         else:
             from redact.documents.pdf import rebuild_pdf  # imports pypdf: half a second that few studies need
 
-            rebuilt = rebuild_pdf(self.data, clean)
+            rebuilt = rebuild_pdf(self.data, rule)
         return NewDocument(self.sop_class_uid, rebuilt, instance_uid)
 
 

@@ -7,9 +7,24 @@ is left of a line is read once more together with the lines after it, and what o
 import re
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 
-Clean = Callable[[str], str]
+from redact.documents.telling import without_telling
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """How free text is judged.
+
+    Attributes:
+        clean: What it leaves of a text; what it leaves it leaves again.
+        found: Whether a text holds an identifier of the study.
+    """
+
+    clean: Callable[[str], str]
+    found: Callable[[str], bool]
+
 
 _MOST_LETTERS = 2  # that may stand alone, as initials do
 _WINDOW = 4  # lines that are read together
@@ -35,26 +50,29 @@ def _joined(text: str) -> str:
     return _SPACED_DIGITS.sub("", words)
 
 
-def clean_lines(lines: Sequence[str], clean: Clean) -> list[str]:
+def clean_lines(lines: Sequence[str], rule: Rule) -> list[str]:
     """The lines without what could name anyone.
 
     Args:
         lines: In the order in which they are read.
-        clean: The rule for free text; what it leaves it leaves again.
+        rule: How they are judged.
 
     Returns:
         As many lines. Where lines only together told something, what is left of them stands in the first.
     """
-    cleaned = [clean(line) for line in _columns_joined([plain(line) for line in lines])]
+    read = list(_columns_joined([plain(line) for line in lines]))
+    cleaned = [
+        rule.clean(without_telling(line, before)) for before, line in zip(["", *read], read, strict=False)
+    ]
     standing = [number for number, line in enumerate(cleaned) if line]
     at = 0
     while at < len(standing):
-        size = _telling_window(cleaned, standing[at : at + _WINDOW], clean)
+        size = _telling_window(cleaned, standing[at : at + _WINDOW], rule)
         if not size:
             at += 1
             continue
         window = standing[at : at + size]
-        cleaned[window[0]] = _left_of([cleaned[number] for number in window], clean)
+        cleaned[window[0]] = _left_of([cleaned[number] for number in window], rule)
         for number in window[1:]:
             cleaned[number] = ""
         standing[at : at + size] = window[:1] if cleaned[window[0]] else []
@@ -71,22 +89,26 @@ def _columns_joined(lines: Sequence[str]) -> Iterator[str]:
         yield from listed
 
 
-def _telling_window(cleaned: Sequence[str], window: Sequence[int], clean: Clean) -> int:
+def _telling_window(cleaned: Sequence[str], window: Sequence[int], rule: Rule) -> int:
     """How many of these lines, from the first, tell something together that each alone does not; else 0."""
     lines = [cleaned[number] for number in window]
-    together, rest = _left_of(lines, clean), _left_of(lines[1:], clean)
+    together, rest = _left_of(lines, rule), _left_of(lines[1:], rule)
     if together == _apart(lines[0], rest):
         return 0  # the first has no part in it; the others are found from their own start
     for size in range(len(lines), 1, -1):
-        before = _left_of(lines[: size - 1], clean)
+        before = _left_of(lines[: size - 1], rule)
         if together != _apart(before, lines[size - 1]):
             return size
         together = before
     return 0
 
 
-def _left_of(lines: Sequence[str], clean: Clean) -> str:
-    return clean(_joined(" ".join(lines)))
+def _left_of(lines: Sequence[str], rule: Rule) -> str:
+    """What is left of lines that are read together; cells of a table are no groups of a telephone number."""
+    apart, together = " ".join(lines), ", ".join(lines)
+    read = _joined(apart)
+    tells = read != apart or rule.found(read) or rule.clean(together) != together
+    return rule.clean(read) if tells else apart
 
 
 def _apart(before: str, after: str) -> str:

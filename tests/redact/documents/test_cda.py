@@ -12,6 +12,7 @@ from exchange.domain.identifiers import IdentifierKind
 from redact.documents.cda import rebuild_cda
 from redact.documents.cda_reading import people_in_document, people_of, read_cda
 from redact.documents.refusals import DocumentLimits
+from redact.documents.words import Rule
 from redact.headers.text import clean_descriptor
 from redact.identifiers.harvest import harvest
 from redact.identifiers.matcher import Matcher
@@ -26,8 +27,11 @@ def clean(text: str) -> str:
     return clean_descriptor(text, MATCHER)
 
 
+RULE = Rule(clean, MATCHER.found)
+
+
 def rebuilt(*sections: str, **parts: str) -> ElementTree.Element:
-    data = rebuild_cda(cda(*sections, **parts), clean, "2.25.77").data
+    data = rebuild_cda(cda(*sections, **parts), RULE, "2.25.77").data
     said = " ".join(cda_values(data))
     for secret in (FAMILY, GIVEN, NUMBER, "Mudwick", "55512377", "19610312", "1.2.3.4"):
         assert secret.lower() not in said.lower()
@@ -83,7 +87,7 @@ def test_media_entries_comments_and_instructions_go_and_are_told() -> None:
         "<component><section><title>Deep</title><text>Spleen</text></section></component></section></component>"
     )
     data = rebuild_cda(
-        cda(f"<!-- {FAMILY} -->Lungs<?note {FAMILY}?><![CDATA[ and <heart>]]>", body=entry), clean, "2.25.7"
+        cda(f"<!-- {FAMILY} -->Lungs<?note {FAMILY}?><![CDATA[ and <heart>]]>", body=entry), RULE, "2.25.7"
     )
     assert (data.images, data.dropped) == (1, 1)
     root = ElementTree.fromstring(data.data)  # noqa: S314 - our own
@@ -109,7 +113,11 @@ def test_names_in_the_header_are_found_in_the_narrative_and_in_the_study() -> No
     assert kinds["19610312"] is IdentifierKind.DATE
     assert set(kinds) <= {found.value for found in harvest(ds).items}
     matcher = Matcher(harvest(ds))
-    new = rebuild_cda(bytes(ds.EncapsulatedDocument), lambda text: clean_descriptor(text, matcher), "2.25.7")
+    new = rebuild_cda(
+        bytes(ds.EncapsulatedDocument),
+        Rule(lambda text: clean_descriptor(text, matcher), matcher.found),
+        "2.25.7",
+    )
     assert b"Young" not in new.data
     assert {"Young", "Head", FAMILY, "D-99812", "Mudwick"} <= {
         found.value for found in cda_people(bytes(ds.EncapsulatedDocument))
@@ -124,7 +132,7 @@ def test_names_are_found_in_any_encoding(encoding: str) -> None:
     del ds.EncapsulatedDocumentLength
     assert {"Jörg", FAMILY} <= {found.value for found in harvest(ds).items}
     assert {"Jörg", FAMILY} <= {found.value for found in cda_people(data)}
-    assert b"Lungs" in rebuild_cda(data, clean, "2.25.7").data
+    assert b"Lungs" in rebuild_cda(data, RULE, "2.25.7").data
 
 
 def test_a_medicine_is_no_person() -> None:
@@ -152,7 +160,7 @@ def test_a_medicine_is_no_person() -> None:
 )  # fmt: skip
 def test_what_is_no_plain_cda_is_held(document: bytes, why: str) -> None:
     with pytest.raises(HeldError) as caught:
-        rebuild_cda(document, lambda _text: "", "2.25.7")
+        rebuild_cda(document, RULE, "2.25.7")
     assert caught.value.code is ReasonCode.ENCAPSULATED_DOCUMENT
     assert why in str(caught.value)
     assert FAMILY not in str(caught.value)
@@ -161,7 +169,7 @@ def test_what_is_no_plain_cda_is_held(document: bytes, why: str) -> None:
 def test_limits_hold() -> None:
     for limits in (DocumentLimits(objects=10), DocumentLimits(document=20), DocumentLimits(depth=4)):
         with pytest.raises(HeldError):
-            rebuild_cda(cda("Lungs"), clean, "2.25.7", limits)
+            rebuild_cda(cda("Lungs"), RULE, "2.25.7", limits)
 
 
 PIECES = [
@@ -184,7 +192,7 @@ def test_damage_never_crashes_and_never_leaks(pieces: list[str], damage: bytes, 
     document = cda("Heart " + "".join(pieces))
     document = document[:at] + damage + document[at:] if damage else document
     try:
-        data = rebuild_cda(document, clean, "2.25.7").data
+        data = rebuild_cda(document, RULE, "2.25.7").data
     except HeldError as error:
         data = str(error).encode()
     else:

@@ -13,6 +13,7 @@ from exchange.domain.errors import HeldError
 from exchange.domain.identifiers import HarvestedIdentifiers, Identifier, IdentifierKind
 from redact.documents.pdf import rebuild_pdf
 from redact.documents.refusals import DocumentLimits
+from redact.documents.words import Rule
 from redact.headers.text import clean_descriptor
 from redact.identifiers.matcher import Matcher
 from redact.verify.pdf import pdf_streams, pdf_strings
@@ -37,6 +38,9 @@ def clean(text: str) -> str:
     return clean_descriptor(text, MATCHER)
 
 
+RULE = Rule(clean, MATCHER.found)
+
+
 def lines(data: bytes) -> list[str]:
     """What the rebuilt PDF shows, read by the proof's reader and, page by page, by pypdf."""
     said = [text for content in pdf_streams(data) for text in pdf_strings(content)]
@@ -46,12 +50,12 @@ def lines(data: bytes) -> list[str]:
 
 
 def rebuilt(*pages: bytes, **parts: bytes) -> list[str]:
-    return lines(rebuild_pdf(pdf(*pages, **parts), clean).data)  # type: ignore[arg-type]
+    return lines(rebuild_pdf(pdf(*pages, **parts), RULE).data)  # type: ignore[arg-type]
 
 
 def test_words_stay_where_they_stood_and_names_go() -> None:
     original = pdf(shown("CT chest with contrast", f"Patient {FAMILY}", "Lungs are clear (no effusion)"))
-    new = rebuild_pdf(original, clean)
+    new = rebuild_pdf(original, RULE)
     assert lines(new.data) == ["CT chest with contrast", "Patient", "Lungs are clear (no effusion)"]
     assert b"1 0 0 1 72 700 Tm (CT chest with contrast)" in new.data
     assert b"1 0 0 1 72 672 Tm (Lungs are clear" in new.data
@@ -61,7 +65,7 @@ def test_words_stay_where_they_stood_and_names_go() -> None:
 
 def test_the_same_pdf_gives_the_same_bytes() -> None:
     original = pdf(shown("CT chest"), shown("Lungs are clear"))
-    assert rebuild_pdf(original, clean) == rebuild_pdf(original, clean)
+    assert rebuild_pdf(original, RULE) == rebuild_pdf(original, RULE)
 
 
 def test_metadata_and_older_revisions_are_not_carried_over() -> None:
@@ -75,7 +79,7 @@ def test_metadata_and_older_revisions_are_not_carried_over() -> None:
     )
     later = updated(first, {5: stream(shown("Patient removed", "Liver"))})
     assert FAMILY.encode() in later  # packed no longer, but the metadata still says it
-    data = rebuild_pdf(later, clean).data
+    data = rebuild_pdf(later, RULE).data
     assert "Liver" in lines(data)
     assert "Lungs" not in lines(data)
     for gone in (b"Info", b"Metadata", b"/ID", b"Lang", FAMILY.encode(), GIVEN.encode()):
@@ -144,7 +148,7 @@ def test_forms_are_read_and_pictures_become_boxes() -> None:
         b"q 200 0 0 100 50 60 cm /Im Do Q /Fm Do q 60 0 0 60 400 500 cm BI /W 1 /H 1 /CS /G /BPC 8 ID \0 EI Q"
     )
     data = rebuild_pdf(
-        pdf(page, resources=b"/XObject << /Im 100 0 R /Fm 101 0 R >>", objects=[IMAGE, form]), clean
+        pdf(page, resources=b"/XObject << /Im 100 0 R /Fm 101 0 R >>", objects=[IMAGE, form]), RULE
     )
     assert data.images == 2
     assert lines(data.data) == ["image removed", "image removed", "Liver"]
@@ -156,7 +160,7 @@ def test_forms_are_read_and_pictures_become_boxes() -> None:
 
 def test_a_drawing_is_told_and_a_signature_in_curves_is_a_box() -> None:
     page = shown("Lungs") + b"72 690 m 300 690 l S 100 100 m 150 200 200 200 300 100 c S"
-    data = rebuild_pdf(pdf(page), clean)
+    data = rebuild_pdf(pdf(page), RULE)
     assert data.drawings == 2
     assert "drawing removed" in lines(data.data)
 
@@ -164,11 +168,11 @@ def test_a_drawing_is_told_and_a_signature_in_curves_is_a_box() -> None:
 def test_a_scanned_page_says_so_and_a_scan_is_held() -> None:
     scan = b"q 595 0 0 842 0 0 cm /Im Do Q"
     parts = {"resources": b"/XObject << /Im 100 0 R >>", "objects": [IMAGE]}
-    data = rebuild_pdf(pdf(shown("Lungs"), scan, **parts), clean)  # type: ignore[arg-type]
+    data = rebuild_pdf(pdf(shown("Lungs"), scan, **parts), RULE)  # type: ignore[arg-type]
     assert data.unread == 1
     assert lines(data.data) == ["Lungs", "page removed: no text can be read", "image removed"]
     with pytest.raises(HeldError, match="no text can be read") as caught:
-        rebuild_pdf(pdf(scan, scan, **parts), clean)  # type: ignore[arg-type]
+        rebuild_pdf(pdf(scan, scan, **parts), RULE)  # type: ignore[arg-type]
     assert caught.value.code is ReasonCode.ENCAPSULATED_DOCUMENT
 
 
@@ -193,7 +197,7 @@ def test_codes_mean_what_the_map_of_the_font_says() -> None:
     )
     page = b"BT /F1 12 Tf 72 700 Td <00010002000300040005> Tj ET"
     objects = [said, DESCENDANT]
-    assert lines(rebuild_pdf(pdf(page, font=TYPE0 % b"/ToUnicode 100 0 R", objects=objects), clean).data) == [
+    assert lines(rebuild_pdf(pdf(page, font=TYPE0 % b"/ToUnicode 100 0 R", objects=objects), RULE).data) == [
         "Lungs"
     ]
 
@@ -210,7 +214,7 @@ def test_codes_mean_what_the_map_of_the_font_says() -> None:
 )
 def test_what_nobody_says_the_meaning_of_is_not_guessed(font: bytes) -> None:
     with pytest.raises(HeldError, match="no text can be read"):
-        rebuild_pdf(pdf(shown("Lungs are clear"), font=font, objects=[b"null", DESCENDANT]), clean)
+        rebuild_pdf(pdf(shown("Lungs are clear"), font=font, objects=[b"null", DESCENDANT]), RULE)
 
 
 def test_glyph_names_say_what_codes_mean() -> None:
@@ -239,7 +243,7 @@ ATTACHMENT = stream(FAMILY.encode(), b"/Type /EmbeddedFile")
 )
 def test_what_is_more_than_pages_is_held(parts: dict[str, bytes], why: str) -> None:
     with pytest.raises(HeldError) as caught:
-        rebuild_pdf(pdf(shown("Lungs are clear"), **parts), clean)  # type: ignore[arg-type]
+        rebuild_pdf(pdf(shown("Lungs are clear"), **parts), RULE)  # type: ignore[arg-type]
     assert caught.value.code is ReasonCode.ENCAPSULATED_DOCUMENT
     assert caught.value.path == "(0042,0011)"
     assert why in str(caught.value)
@@ -248,7 +252,7 @@ def test_what_is_more_than_pages_is_held(parts: dict[str, bytes], why: str) -> N
 
 def test_notes_on_a_page_go_and_are_told() -> None:
     note = b"/Annots [<< /Type /Annot /Subtype /FreeText /Contents (Quillfeather) >>]"
-    data = rebuild_pdf(pdf(shown("Lungs"), page=note), clean)
+    data = rebuild_pdf(pdf(shown("Lungs"), page=note), RULE)
     assert (data.dropped, lines(data.data)) == (1, ["Lungs"])
 
 
@@ -266,14 +270,14 @@ def test_notes_on_a_page_go_and_are_told() -> None:
 )
 def test_limits_hold(limits: DocumentLimits, content: list[bytes]) -> None:
     with pytest.raises(HeldError):
-        rebuild_pdf(pdf(*content), clean, limits)
-    rebuild_pdf(pdf(*content), clean)
+        rebuild_pdf(pdf(*content), RULE, limits)
+    rebuild_pdf(pdf(*content), RULE)
 
 
 def test_a_form_that_shows_itself_is_held() -> None:
     form = stream(b"/Fm Do /Fm Do", b"/Subtype /Form /Resources << /XObject << /Fm 100 0 R >> >>")
     with pytest.raises(HeldError):
-        rebuild_pdf(pdf(b"/Fm Do", resources=b"/XObject << /Fm 100 0 R >>", objects=[form]), clean)
+        rebuild_pdf(pdf(b"/Fm Do", resources=b"/XObject << /Fm 100 0 R >>", objects=[form]), RULE)
 
 
 GOOD = pdf(shown(f"Patient {FAMILY}", "Lungs are clear"), objects=[IMAGE])
@@ -282,7 +286,7 @@ GOOD = pdf(shown(f"Patient {FAMILY}", "Lungs are clear"), objects=[IMAGE])
 def attempt(original: bytes) -> list[str]:
     """What the rebuilt PDF shows, or what the hold says."""
     try:
-        new = rebuild_pdf(original, clean)
+        new = rebuild_pdf(original, RULE)
     except HeldError as error:
         return [str(error)]
     return lines(new.data)
@@ -322,11 +326,11 @@ def test_planted_identifiers_never_survive(text: list[list[str]], secret: str, d
         % (700 - 12 * number, *_halves(" ".join(words), secret, cut))
         for number, words in enumerate(text)
     )
-    new = rebuild_pdf(pdf(page + shown("Lungs")), clean)
+    new = rebuild_pdf(pdf(page + shown("Lungs")), RULE)
     squeezed = "".join(lines(new.data)).lower()
     for part in (FAMILY, GIVEN, "4711", "12.03", "1203"):
         assert part.lower() not in squeezed
-    assert new == rebuild_pdf(pdf(page + shown("Lungs")), clean)
+    assert new == rebuild_pdf(pdf(page + shown("Lungs")), RULE)
 
 
 def _halves(line: str, secret: str, cut: int) -> tuple[bytes, bytes]:
@@ -338,4 +342,4 @@ def test_a_bomb_is_held() -> None:
     bomb = zlib.compress(b" " * (40 << 20))
     numbered = b"<< /Length %d /Filter /FlateDecode >>\nstream\n%s\nendstream" % (len(bomb), bomb)
     with pytest.raises(HeldError):
-        rebuild_pdf(updated(pdf(shown("a")), {5: numbered}), clean)
+        rebuild_pdf(updated(pdf(shown("a")), {5: numbered}), RULE)
