@@ -150,7 +150,9 @@ class _Reading:
         rebuilds = value.get("documents") == Documents.REBUILD.value
         documents = Documents.REBUILD if rebuilds else Documents.HOLD
         reason = self._reason(value)
-        self._meaning(options, rules, documents, retained=value.get("identity") == "retained")
+        retained = value.get("identity") == "retained"
+        self._documents(documents, options, retained=retained)
+        self._meaning(options, rules, retained=retained)
         self.problems = list(dict.fromkeys(self.problems))
         if self.problems:
             return None
@@ -197,18 +199,15 @@ class _Reading:
                 self._say(where, f"{key} {written} is read as a decimal number", f"write 0x{written}")
         return not unknown
 
-    def _meaning(
-        self,
-        options: "frozenset[Any]",
-        rules: "Sequence[SiteRule]",
-        documents: "Documents",
-        *,
-        retained: bool,
-    ) -> None:
-        from redact.headers.profile import documents_objection, objections_to
+    def _documents(self, documents: "Documents", options: "frozenset[Any]", *, retained: bool) -> None:
+        from redact.headers.profile import documents_objection
 
         if (wrong := documents_objection(documents, options, retained=retained)) is not None:
             self._say(("documents",), *wrong)
+
+    def _meaning(self, options: "frozenset[Any]", rules: "Sequence[SiteRule]", *, retained: bool) -> None:
+        from redact.headers.profile import objections_to
+
         for rule, (message, instead) in objections_to(options, rules, retained=retained):
             self._say(("options",) if rule is None else ("rules", rule.number - 1), message, instead)
 

@@ -10,6 +10,7 @@ from agent.config.answers import ChangedElement, ChangedRule, ProfileDifference,
 from agent.config.profiles import LoadedProfile
 from redact.headers._generated.confidentiality import ROWS
 from redact.headers.account import rule_behind
+from redact.headers.profile import Profile
 from redact.headers.rules import Decision, RuleBook, rule_book
 from redact.headers.selectors import vr_by_dictionary
 from redact.headers.site_rules import SiteRule
@@ -27,7 +28,7 @@ def difference(before: LoadedProfile, after: LoadedProfile) -> ProfileDifference
     return ProfileDifference(
         before=_side(before),
         after=_side(after),
-        same=not (rules or elements or old ^ new or _manner(before) != _manner(after)),
+        same=not (rules or elements or old ^ new) and _alike(before.profile, after.profile),
         identityBefore=before.profile.identity,
         identityAfter=after.profile.identity,
         optionsAdded=tuple(sorted(new - old)),
@@ -39,9 +40,8 @@ def difference(before: LoadedProfile, after: LoadedProfile) -> ProfileDifference
     )
 
 
-def _manner(loaded: LoadedProfile) -> tuple[str, str]:
-    """What a profile says beside options and rules."""
-    return loaded.profile.documents.value, loaded.profile.reason
+def _alike(before: Profile, after: Profile) -> bool:
+    return (before.documents, before.reason) == (after.documents, after.reason)
 
 
 def _side(loaded: LoadedProfile) -> ProfileSide:

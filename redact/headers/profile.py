@@ -130,8 +130,8 @@ def documents_objection(
     """What is wrong with rebuilding documents under these options, if anything."""
     if documents is Documents.REBUILD and retained:
         return (
-            "documents are rebuilt from words that name no one, and this profile retains identity",
-            "write hold, or send them on a route of their own",
+            "rebuild with identity: retained: a document would lose the identity that the rest keeps",
+            "write hold",
         )
     if documents is Documents.REBUILD and Option.CLEAN_DESCRIPTORS not in options:
         return (

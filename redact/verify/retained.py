@@ -53,8 +53,14 @@ def own_values(before: Inventory) -> frozenset[str]:
 
 
 def stays_itself(element: Element, expectations: Expectations) -> bool:
-    """Whether this is an element of the data set's identity, whose value `check_identity` compares whole."""
-    return expectations.retained and element.depth == 0 and element.tag in IDENTITY
+    """Whether whatever stands here is the original's by declaration: the data set's identity, and the UIDs.
+
+    `check_identity` compares the one whole, and the UIDs by which an instance is known. A UID that is
+    retained often holds a study's or an order's number, and would be no use without it.
+    """
+    if not expectations.retained:
+        return False
+    return element.vr == "UI" or (element.depth == 0 and element.tag in IDENTITY)
 
 
 def may_name_patient(element: Element, expectations: Expectations) -> bool:

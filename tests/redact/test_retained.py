@@ -126,6 +126,26 @@ def test_the_identity_stays_and_the_rest_goes(tmp_path: Path) -> None:
     assert ds.StudyDescription.startswith("CT CHEST")
 
 
+def test_a_retained_uid_may_hold_a_number_of_the_study(tmp_path: Path) -> None:
+    ds = person()
+    ds.StudyID, ds.FrameOfReferenceUID = "20771123", "1.2.276.20771123.1"
+    done = cleaned(written(tmp_path / "in.dcm", ds), tmp_path / "out.dcm")
+    out = read_header(done.path)
+    assert done.proof is not None
+    assert out.FrameOfReferenceUID == "1.2.276.20771123.1"
+    assert not out.StudyID
+
+
+def test_a_word_that_is_the_patients_name_stays_in_descriptors(tmp_path: Path) -> None:
+    ds = person()
+    ds.PatientName, ds.StudyDescription, ds.BodyPartExamined = "Thorax^Maud", "CT THORAX Maud 5mm", "THORAX"
+    source = written(tmp_path / "in.dcm", ds)
+    out = read_header(cleaned(source, tmp_path / "out.dcm").path)
+    assert out.StudyDescription.startswith("CT THORAX")
+    removing = profile_of({"profile": "r", "options": ["113105"]})
+    assert "THORAX" not in read_header(cleaned(source, tmp_path / "r.dcm", removing).path).StudyDescription
+
+
 def test_no_method_is_claimed(tmp_path: Path) -> None:
     ds = person()
     ds.PatientIdentityRemoved, ds.DeidentificationMethod = "YES", "somebody's"

@@ -90,14 +90,6 @@ MISTAKES = [
     ("title: Of one trial", "reason: x", 2, 1, "for identity: retained only", "leave it out"),
     ("title: Of one trial", "identity: retained\nreason: ''", 3, 9, "has no reason", "add reason"),
     ("title: Of one trial", "identity: retained\nreason: x", 5, 3, "needs 113110", "add 113110"),
-    (
-        "title: Of one trial",
-        "identity: retained\nreason: x\ndocuments: rebuild",
-        4,
-        12,
-        "retains identity",
-        "write hold",
-    ),
     ("title: Of one trial", "identity: retained\nreason: x", 5, 3, "113107 (modified dates)", "use 113106"),
     ("113107", "113102", 4, 3, "no stage of this version", "leave it out"),
     ("rules:\n", "documents: rebild\nrules:\n", 6, 12, "'rebild' is no documents", "did you mean rebuild?"),
@@ -235,6 +227,11 @@ def test_a_profile_may_retain_identity_for_a_reason() -> None:
     assert (removing.identity, removing.reason) == ("removed", "")
     other = profile_of({**RETAINED, "reason": "another contract"})
     assert len({profile.sha256, removing.sha256, other.sha256}) == 3
+
+
+def test_a_document_is_not_rebuilt_under_a_retained_identity() -> None:
+    with pytest.raises(MistakesError, match="rebuild with identity: retained"):
+        profile_of({**RETAINED, "options": ["113105", "113110"], "documents": "rebuild"})
 
 
 @pytest.mark.parametrize("action", ["shift", "hash"])
