@@ -92,8 +92,10 @@ def _columns_joined(lines: Sequence[str]) -> Iterator[str]:
 def _telling_window(cleaned: Sequence[str], window: Sequence[int], rule: Rule) -> int:
     """How many of these lines, from the first, tell something together that each alone does not; else 0."""
     lines = [cleaned[number] for number in window]
-    together, rest = _left_of(lines, rule), _left_of(lines[1:], rule)
-    if together == _apart(lines[0], rest):
+    together = _left_of(lines, rule)
+    if together == " ".join(lines):
+        return 0  # as nearly always
+    if together == _apart(lines[0], _left_of(lines[1:], rule)):
         return 0  # the first has no part in it; the others are found from their own start
     for size in range(len(lines), 1, -1):
         before = _left_of(lines[: size - 1], rule)
