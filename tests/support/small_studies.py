@@ -14,6 +14,7 @@ from pydicom.uid import UID
 from pynetdicom import AE, evt
 
 from exchange.dimse.requesting import keep_responses
+from tests.support.asking import only_asks
 from tests.support.ports import HOST, listens
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
@@ -149,7 +150,7 @@ def send(
     for pair in _contexts(instances):
         ae.add_requested_context(*pair)
     opened = [(evt.EVT_CONN_OPEN, keep_responses)]
-    association = ae.associate(HOST, port, ae_title=called_ae, evt_handlers=opened)
+    association = only_asks(ae.associate(HOST, port, ae_title=called_ae, evt_handlers=opened))
     answered: dict[str, int] = {}
     try:
         for ds in instances if association.is_established else ():

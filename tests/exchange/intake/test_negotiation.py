@@ -20,6 +20,7 @@ from exchange.dimse.association import Association
 from exchange.dimse.peer import DicomPeer
 from exchange.dimse.tls import client_context
 from exchange.domain.errors import PeerRefused, PeerUnavailable
+from tests.support.asking import only_asks
 from tests.support.intake_house import CT, EXPLICIT, House, local, store, uids_only
 from tests.support.ports import HOST
 
@@ -33,7 +34,7 @@ def associated(
 ) -> Iterator[Any]:
     ae = AE("MODALITY")
     ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = 20
-    assoc = ae.associate(HOST, house.port, contexts, called, ext_neg=items, **more)
+    assoc = only_asks(ae.associate(HOST, house.port, contexts, called, ext_neg=items, **more))
     try:
         yield assoc
     finally:

@@ -16,6 +16,7 @@ from exchange.intake.dicom import DicomIntake
 from exchange.intake.listener import DicomListener
 from exchange.intake.notices import COMMITMENT, INSTANCE_AVAILABILITY, MPPS, MPPS_NOTIFICATION
 from exchange.intake.services import NOTICE_BYTES
+from tests.support.asking import only_asks
 from tests.support.intake_house import CT, House
 from tests.support.ports import HOST
 
@@ -30,7 +31,7 @@ def associated(house: House, syntax: str = IMPLICIT, **more: Any) -> Iterator[An
     ae = AE("RIS")
     ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = 20
     contexts = [build_context(uid, syntax) for uid in ALL]
-    assoc = ae.associate(HOST, house.port, contexts, "TELERAD", ext_neg=[REPORTER], **more)
+    assoc = only_asks(ae.associate(HOST, house.port, contexts, "TELERAD", ext_neg=[REPORTER], **more))
     assert assoc.is_established
     try:
         yield assoc
