@@ -1,6 +1,6 @@
 """What runs in worker processes for an inbound study: each instance under its quarantine identity."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,7 @@ from exchange.domain.errors import HeldError, InputError
 from exchange.domain.source import Source
 from exchange.spool.sealed import new_data_key
 from redact.reconcile.quarantine import Quarantine
-from redact.reconcile.stage import ReconciledInstance, reconcile_instance
+from redact.reconcile.stage import ReconciledInstance, Store, reconcile_instance
 
 RECONCILE = "agent.pipeline.reconcile_work:reconcile_files"
 
@@ -37,16 +37,28 @@ class ReconcileResult:
 
 
 def reconcile_files(task: ReconcileTask, context: WorkerContext) -> ReconcileResult:
-    """Write and check each file; one that is held does not stop the others."""
+    """Write and check each file under the quarantine identity."""
+
+    def write(source: Source, store: Store) -> ReconciledInstance:
+        return reconcile_instance(source, task.quarantine, task.issuers, store)
+
+    return write_sealed(task.files, task.folder, write, context)
+
+
+def write_sealed(
+    files: Iterable[tuple[str, Source]],
+    folder: Path,
+    write: Callable[[Source, Store], ReconciledInstance],
+    context: WorkerContext,
+) -> ReconcileResult:
+    """Write and check each file, sealed under a key of its own; one that is held does not stop the others."""
     done, held, keys = [], [], {}
-    for identity, source in task.files:
+    for identity, source in files:
         keys[identity] = new_data_key()
-        store = partial(store_sealed, sealed_file(task.folder, identity), keys[identity])
+        store = partial(store_sealed, sealed_file(folder, identity), keys[identity])
         try:
-            done.append((identity, reconcile_instance(source, task.quarantine, task.issuers, store)))
-        except HeldError as error:
-            held.append(HeldInstance(identity, error.code, error.path, error.message))
-        except InputError as error:
-            held.append(HeldInstance(identity, error.code, "", error.message, failed=True))
+            done.append((identity, write(source, store)))
+        except (HeldError, InputError) as error:
+            held.append(HeldInstance.of(identity, error))
         context.progress(1)
     return ReconcileResult(tuple(done), tuple(held), keys)

@@ -2,21 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
-from agent.pipeline.reconcile_work import ReconcileResult
-from agent.pipeline.scratch import sealed_file, store_sealed
+from agent.pipeline.reconcile_work import ReconcileResult, write_sealed
 from agent.pipeline.work import HeldInstance
 from agent.workers.child import WorkerContext
 from exchange.dicomio.getters import text, uid
 from exchange.dicomio.header import read_header
-from exchange.domain.errors import HeldError, InputError
+from exchange.domain.errors import InputError
 from exchange.domain.source import Source
-from exchange.spool.sealed import new_data_key
 from redact.reconcile.quarantine import ForeignPatient, stripped
 from redact.reconcile.returned import Restoration, Returned, survey_returned
-from redact.reconcile.stage import restore_instance
+from redact.reconcile.stage import ReconciledInstance, Store, restore_instance
 
 SURVEY_RETURNED = "agent.pipeline.returned_work:survey_files"
 RESTORE = "agent.pipeline.returned_work:restore_files"
@@ -48,7 +45,7 @@ def survey_files(files: Sequence[tuple[str, Source]], context: WorkerContext) ->
         try:
             found.append((identity, survey_returned(source)))
         except InputError as error:
-            held.append(HeldInstance(identity, error.code, "", error.message, failed=True))
+            held.append(HeldInstance.of(identity, error))
         context.progress(1)
     return SurveyedReturn(tuple(found), tuple(held))
 
@@ -65,16 +62,9 @@ def read_patient(source: Source, context: WorkerContext) -> ForeignPatient:  # n
 
 
 def restore_files(task: RestoreTask, context: WorkerContext) -> ReconcileResult:
-    """Write and check each file; one that is held does not stop the others."""
-    done, held, keys = [], [], {}
-    for identity, source in task.files:
-        keys[identity] = new_data_key()
-        store = partial(store_sealed, sealed_file(task.folder, identity), keys[identity])
-        try:
-            done.append((identity, restore_instance(source, task.restoration, task.reference, store)))
-        except HeldError as error:
-            held.append(HeldInstance(identity, error.code, error.path, error.message))
-        except InputError as error:
-            held.append(HeldInstance(identity, error.code, "", error.message, failed=True))
-        context.progress(1)
-    return ReconcileResult(tuple(done), tuple(held), keys)
+    """Write and check each file as the original patient's."""
+
+    def write(source: Source, store: Store) -> ReconciledInstance:
+        return restore_instance(source, task.restoration, task.reference, store)
+
+    return write_sealed(task.files, task.folder, write, context)

@@ -106,6 +106,13 @@ class HeldInstance:
     detail: str
     failed: bool = False
 
+    @classmethod
+    def of(cls, key: str, error: HeldError | InputError) -> "HeldInstance":
+        """Why a stage did not let it pass, or could not read it."""
+        if isinstance(error, HeldError):
+            return cls(key, error.code, error.path, error.message)
+        return cls(key, error.code, "", error.message, failed=True)
+
     def renamed(self, key: str) -> "HeldInstance":
         """The same under another key."""
         return replace(self, key=key)
@@ -196,7 +203,7 @@ def index_files(files: Sequence[tuple[str, Source]], context: WorkerContext) -> 
         try:
             ds = read_header(path, known=known)
         except InputError as error:
-            unreadable.append(HeldInstance(key, error.code, "", error.message, failed=True))
+            unreadable.append(HeldInstance.of(key, error))
             continue
         summaries.append(summarise(ds, key))
         identifiers |= harvest(ds).items
@@ -216,7 +223,7 @@ def survey_files(
         try:
             surveyed.append(_survey(key, path, known))
         except InputError as error:
-            refused.append(HeldInstance(key, error.code, "", error.message, failed=True))
+            refused.append(HeldInstance.of(key, error))
         context.progress(1)
     return tuple(surveyed), tuple(refused)
 
@@ -258,9 +265,7 @@ def clean_files(task: CleanTask, context: WorkerContext) -> CleanResult:
     for key, source in task.files:
         try:
             cleaned.append((key, clean_to(task.folder, key, cleaner, source, keys.get(key))))
-        except HeldError as error:
-            held.append(HeldInstance(key, error.code, error.path, error.message))
-        except InputError as error:
-            held.append(HeldInstance(key, error.code, "", error.message, failed=True))
+        except (HeldError, InputError) as error:
+            held.append(HeldInstance.of(key, error))
         context.progress(1)
     return CleanResult(tuple(cleaned), tuple(held), *facts, keys)

@@ -16,6 +16,7 @@ from pydicom.dataset import Dataset
 from pydicom.filebase import DicomIO
 from pydicom.filewriter import correct_ambiguous_vr, write_data_element
 from pydicom.tag import BaseTag
+from pydicom.valuerep import EXPLICIT_VR_LENGTH_32
 
 from exchange.dicomio.quiet import quiet
 from exchange.dicomio.splice import encode_element
@@ -30,7 +31,6 @@ _STRINGS = frozenset(
 _BINARY = frozenset(
     {"AT", "FD", "FL", "OB", "OD", "OF", "OL", "OV", "OW", "SL", "SS", "SV", "UL", "US", "UV"}
 )
-_LONG = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "SV", "UC", "UR", "UT", "UV"})
 _LONGEST_SHORT = 0xFFFF
 _NOTHING: Mapping[int, bytes] = MappingProxyType({})
 # What decides how an element of ambiguous VR is written (PS3.5 Annex A.1, PS3.6 table 6-1).
@@ -103,7 +103,7 @@ def _as_read(element: RawDataElement, encoding: Encoding) -> bytes | None:
         fit = vr in _BINARY and same
     if len(value) % 2 or not fit:
         return None
-    if not encoding.implicit_vr and vr not in _LONG and len(value) > _LONGEST_SHORT:
+    if not encoding.implicit_vr and vr not in EXPLICIT_VR_LENGTH_32 and len(value) > _LONGEST_SHORT:
         return None
     return encode_element(int(element.tag), vr, value, encoding)
 

@@ -1,14 +1,12 @@
 """Inbound: a partner's study reaches the PACS under its quarantine identity, with a task for a person."""
 
 import json
-import zipfile
 from io import BytesIO
 from uuid import uuid4
 
 import pytest
 from pydicom import Dataset, dcmread  # noqa: TID251 - an outside reader
 
-from agent.config.shipped import shipped
 from agent.custody.holds import list_holds
 from agent.custody.listings import show_exchange
 from agent.custody.records import HoldRecord
@@ -21,11 +19,10 @@ from exchange.domain.exchange import DecisionKind, DecisionReason, Direction, Ex
 from exchange.spool.records import ArrivalContext
 from tests.agent.pipeline.conftest import MakeHouse
 from tests.agent.pipeline.house import House, encoded
-from tests.exchange.receipts.jsonschema_subset import conforms
+from tests.agent.pipeline.receipts import payloads
 from tests.support.small_studies import EXPLICIT, PATIENT, make_instance, make_report, make_study
 
 _PATIENT_ID = PATIENT[2]
-SCHEMA = json.loads(shipped("config/schemas/receipt.schema.json").read_text())
 
 INBOUND = """on_conflict: hold
   - name: from-telerad
@@ -69,17 +66,6 @@ def task_of(house: House, exchange_id: str) -> HoldRecord:
 
 def done(by: str = "jo", kind: DecisionKind = DecisionKind.RELEASE) -> Verdict:
     return Verdict(kind, by, "root", DecisionReason.RECONCILED, "in my words")
-
-
-def payloads(house: House, exchange_id: str, edition: str = "partner") -> dict[str, dict[str, object]]:
-    found = {}
-    for one in show_exchange(house.appliance.custody, exchange_id).receipts:
-        if one.edition == edition:
-            with zipfile.ZipFile(house.appliance.folders.state / one.path) as bundle:
-                statement = json.loads(bundle.read("receipt.json"))
-            assert conforms(statement, SCHEMA) == ""
-            found[one.slot] = statement["predicate"]
-    return found
 
 
 def test_the_study_is_delivered_under_the_quarantine_identity(inbox: House) -> None:

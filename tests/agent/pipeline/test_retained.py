@@ -2,7 +2,6 @@
 
 import json
 import sqlite3
-import zipfile
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,6 @@ from typing import Any
 import pytest
 from pydicom import Dataset, dcmread  # noqa: TID251 - an outside reader
 
-from agent.config.shipped import shipped
 from agent.custody.holds import list_holds
 from agent.pipeline.attested import body_of
 from agent.pipeline.decide import Verdict, decide_hold
@@ -23,10 +21,9 @@ from exchange.receipts.verify.verifier import Request, verify_bundles
 from tests.agent.pipeline.conftest import MakeHouse
 from tests.agent.pipeline.house import House
 from tests.agent.pipeline.partner import detail
-from tests.exchange.receipts.jsonschema_subset import conforms
+from tests.agent.pipeline.receipts import payloads
 from tests.support.small_studies import PATIENT, make_instance
 
-SCHEMA = json.loads(shipped("config/schemas/receipt.schema.json").read_text())
 REASON = "second reading under contract 7"
 PROFILE = f"""\
 profile: minimal
@@ -65,15 +62,8 @@ def through(house: House, instances: list[Dataset]) -> None:
     house.deliver()
 
 
-def predicates(house: House, edition: str) -> dict[str, dict[str, Any]]:
-    found = {}
-    for one in detail(house).receipts:
-        if one.edition == edition:
-            with zipfile.ZipFile(house.appliance.folders.state / one.path) as bundle:
-                statement = json.loads(bundle.read("receipt.json"))
-            assert conforms(statement, SCHEMA) == ""
-            found[one.slot] = statement["predicate"]
-    return found
+def predicates(house: House, edition: str) -> dict[str, Any]:
+    return {**payloads(house, detail(house).exchange.exchange_id, edition)}
 
 
 def test_the_study_is_delivered_as_its_patients_and_reduced(telerad: House) -> None:

@@ -1,7 +1,6 @@
 """A return route: a partner's report reaches the PACS as its own patient's, or is held."""
 
 import json
-import zipfile
 from collections.abc import Callable
 from io import BytesIO
 from uuid import uuid4
@@ -10,7 +9,6 @@ import pytest
 from pydicom import Dataset, dcmread  # noqa: TID251 - an outside reader
 from pydicom.uid import UID
 
-from agent.config.shipped import shipped
 from agent.custody.holds import list_holds
 from agent.custody.listings import show_exchange
 from agent.custody.records import HoldRecord
@@ -24,7 +22,7 @@ from exchange.keys.site import rotate_domain_keys
 from exchange.spool.records import ArrivalContext
 from tests.agent.pipeline.conftest import MakeHouse
 from tests.agent.pipeline.house import House, encoded
-from tests.exchange.receipts.jsonschema_subset import conforms
+from tests.agent.pipeline.receipts import payloads
 from tests.redact.reconcile.making import item
 from tests.redact.reconcile.returning import PARTNERS_UID, every_value
 from tests.support.small_studies import (
@@ -40,7 +38,6 @@ from tests.support.small_studies import (
 
 PATIENT_ID = PATIENT[2]
 NAME = f"{PATIENT[0]}^{PATIENT[1]}"
-SCHEMA = json.loads(shipped("config/schemas/receipt.schema.json").read_text())
 ROUTE = """on_conflict: hold
   - name: back
     direction: inbound
@@ -140,17 +137,6 @@ def references(ds: Dataset) -> list[str]:
     assert evidence.StudyInstanceUID == ds.StudyInstanceUID
     (series,) = evidence.ReferencedSeriesSequence
     return [str(one.ReferencedSOPInstanceUID) for one in series.ReferencedSOPSequence]
-
-
-def payloads(house: House, exchange_id: str, edition: str = "partner") -> dict[str, dict[str, object]]:
-    found = {}
-    for one in show_exchange(house.appliance.custody, exchange_id).receipts:
-        if one.edition == edition:
-            with zipfile.ZipFile(house.appliance.folders.state / one.path) as bundle:
-                statement = json.loads(bundle.read("receipt.json"))
-            assert conforms(statement, SCHEMA) == ""
-            found[one.slot] = statement["predicate"]
-    return found
 
 
 def release(returns: Returns, held: HoldRecord) -> None:
