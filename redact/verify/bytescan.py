@@ -1,9 +1,10 @@
 """Search many byte strings in a file of any size, in one pass, with bounded memory.
 
 Pixel data makes up most of a study, so the search must cost the same for one identifier as for five thousand.
-Three table look-ups over 16-bit words discard almost every offset without running Python code for it; what
-is left is compared exactly. Memory is one block; cost is linear in the bytes and independent of the number
-of patterns.
+A pattern of six bytes, wherever it begins, covers a whole 16-bit word at one offset of every four. One table
+look-up a word at those offsets discards almost everything without running Python code for it; look-ups of the
+words beside it discard most of the rest; what is left is compared exactly. Memory is one block; cost is
+linear in the bytes and independent of the number of patterns.
 """
 
 from collections import defaultdict
@@ -16,9 +17,12 @@ from numpy.typing import NDArray
 from redact.verify.walk import Buffer
 
 MIN_LENGTH = 6
-BLOCK = 1 << 20
+BLOCK = 1 << 18
 
+_STRIDE = 4  # bytes: of a pattern's first five words, the one at an offset that this divides is looked up
+_PADDING = bytes(2 * _STRIDE)
 _LOWER = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ", b"abcdefghijklmnopqrstuvwxyz")
+_Table = NDArray[np.uint8]
 
 
 def fold(data: bytes) -> bytes:
@@ -47,11 +51,20 @@ class BytePatterns:
         self._count = len(folded)
         self._longest = max((len(pattern) for pattern in folded), default=0)
         self._by_prefix: dict[bytes, dict[int, set[bytes]]] = defaultdict(lambda: defaultdict(set))
-        self._tables = [np.zeros(1 << 16, dtype=np.bool_) for _ in range(3)]
         for pattern in folded:
             self._by_prefix[pattern[:MIN_LENGTH]][len(pattern)].add(pattern)
-            for word, table in enumerate(self._tables):
-                table[pattern[2 * word] | pattern[2 * word + 1] << 8] = True
+        # Of each word, at which of the offsets 0 to 3 of a pattern it lies, as bits; and of those beside it.
+        self._here, self._before, self._after = _no_words(), _no_words(), _no_words()
+        self._first, self._third = _no_words(), _no_words()
+        for prefix in self._by_prefix:
+            for at in range(_STRIDE):
+                _mark(self._here, prefix[at : at + 2], 1 << at)
+                if at + 4 <= MIN_LENGTH:
+                    _mark(self._after, prefix[at + 2 : at + 4], 1 << at)
+                else:
+                    _mark(self._before, prefix[at - 2 : at], 1 << at)
+            _mark(self._first, prefix[:2], 1)
+            _mark(self._third, prefix[4:], 1)
 
     def __len__(self) -> int:
         return self._count
@@ -73,24 +86,39 @@ class BytePatterns:
             yield from self._scan_block(raw, base)
 
     def _scan_block(self, raw: bytes, base: int) -> Iterator[Hit]:
-        folded = fold(raw)
-        for offset in self._candidates(folded):
+        for offset in self._candidates(raw):
             if offset >= BLOCK:
                 return  # the next block reports it
-            lengths = self._by_prefix.get(folded[offset : offset + MIN_LENGTH])
+            lengths = self._by_prefix.get(fold(raw[offset : offset + MIN_LENGTH]))
             for length, patterns in sorted(lengths.items()) if lengths else ():
-                piece = folded[offset : offset + length]
-                if piece in patterns:
-                    yield Hit(base + offset, piece, raw[offset : offset + length])
+                found = raw[offset : offset + length]
+                if fold(found) in patterns:
+                    yield Hit(base + offset, fold(found), found)
 
-    def _candidates(self, folded: bytes) -> list[int]:
-        if len(folded) < MIN_LENGTH:
-            return []
-        data = np.frombuffer(folded, dtype=np.uint8)
-        words: NDArray[np.uint16] = data[:-1].astype(np.uint16)
-        words |= data[1:].astype(np.uint16) << 8
-        offsets = np.flatnonzero(self._tables[0][words[:-4]])
-        offsets = offsets[self._tables[1][words[offsets + 2]]]
-        offsets = offsets[self._tables[2][words[offsets + 4]]]
-        found: list[int] = offsets.tolist()
+    def _candidates(self, raw: bytes) -> list[int]:
+        """Where a pattern may begin, in order; every place where one does is among them."""
+        padded = raw + _PADDING[len(raw) % _STRIDE :]
+        words = np.frombuffer(padded, dtype="<u2")
+        may_be = self._here.take(words[::2])
+        places = np.flatnonzero(may_be)
+        before, after = words[2 * places - 1], words[2 * places + 1]
+        may_be = may_be[places] & (self._before.take(before) | self._after.take(after))
+        offsets = np.concatenate([places[(may_be & (1 << at)) != 0] * _STRIDE - at for at in range(_STRIDE)])
+        offsets = offsets[(offsets >= 0) & (offsets <= len(raw) - MIN_LENGTH)]
+        data = np.frombuffer(padded, dtype=np.uint8)
+        for at, table in ((0, self._first), (4, self._third)):
+            second = data[offsets + at + 1].astype(np.uint16)
+            offsets = offsets[table.take(data[offsets + at] | second << 8) != 0]
+        found: list[int] = np.sort(offsets).tolist()
         return found
+
+
+def _no_words() -> _Table:
+    return np.zeros(1 << 16, dtype=np.uint8)
+
+
+def _mark(table: _Table, word: bytes, bit: int) -> None:
+    """Note a word of two bytes, in either case, as a little endian number."""
+    for first in {word[0], *word[:1].upper()}:
+        for second in {word[1], *word[1:].upper()}:
+            table[first | second << 8] |= bit

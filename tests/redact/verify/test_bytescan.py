@@ -35,6 +35,30 @@ def test_hits_are_exactly_what_naive_search_finds(listed: list[bytes], buffer: b
     assert {(hit.offset, hit.pattern) for hit in BytePatterns(listed).scan(buffer)} == naive
 
 
+few_bytes = st.sampled_from(b"aA\0")
+
+
+@given(
+    st.lists(st.lists(few_bytes, min_size=MIN_LENGTH, max_size=7).map(bytes), min_size=1, max_size=6),
+    st.lists(few_bytes, max_size=200).map(bytes),
+    st.sampled_from([8, 13, 1 << 18]),
+)
+def test_hits_are_exact_where_almost_everything_is_similar(
+    listed: list[bytes], buffer: bytes, block: int
+) -> None:
+    plain = fold(buffer)
+    naive = [
+        (at, pattern)
+        for at in range(len(plain))
+        for pattern in sorted({fold(one) for one in listed}, key=lambda one: (len(one), one))
+        if plain.startswith(pattern, at)
+    ]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bytescan, "BLOCK", block)
+        found = [(hit.offset, hit.pattern) for hit in BytePatterns(listed).scan(buffer)]
+    assert found == naive
+
+
 @pytest.mark.parametrize("shift", range(-12, 2))
 def test_pattern_across_a_block_border(shift: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bytescan, "BLOCK", 64)
@@ -44,10 +68,16 @@ def test_pattern_across_a_block_border(shift: int, monkeypatch: pytest.MonkeyPat
     assert [hit.offset for hit in hits] == [128 + shift]
 
 
-def test_every_occurrence_once_and_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bytescan, "BLOCK", 32)
-    buffer = b"doering " * 40
-    assert [hit.offset for hit in BytePatterns([b"doering"]).scan(buffer)] == list(range(0, 320, 8))
+@pytest.mark.parametrize("block", [32, 1 << 18])
+@pytest.mark.parametrize("pattern", [b"doering ", b"doering", b"aaaaaa"])
+def test_every_occurrence_once_and_in_order(
+    pattern: bytes, block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bytescan, "BLOCK", block)
+    buffer = pattern * 40
+    found = [hit.offset for hit in BytePatterns([pattern]).scan(buffer)]
+    step = 1 if len(set(pattern)) == 1 else len(pattern)
+    assert found == list(range(0, len(buffer) - len(pattern) + 1, step))
 
 
 def test_region_bounds_are_kept() -> None:
