@@ -7,9 +7,11 @@ words beside it discard most of the rest; what is left is compared exactly. Memo
 linear in the bytes and independent of the number of patterns.
 """
 
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +39,35 @@ class Hit:
     offset: int
     pattern: bytes = field(repr=False)  # folded
     found: bytes = field(repr=False)  # as it stands in the file
+
+
+class Hits:
+    """The hits of one scan over one buffer, to be explained by the elements in which they lie."""
+
+    def __init__(self, hits: Iterable[Hit]) -> None:
+        self._hits = list(hits)
+        self._offsets = [hit.offset for hit in self._hits]
+        self._reach = list(accumulate((hit.offset + len(hit.pattern) for hit in self._hits), max))
+        self._explained: set[int] = set()
+
+    def __len__(self) -> int:
+        return len(self._hits)
+
+    def touch(self, start: int, end: int) -> bool:
+        """Whether a hit has a byte in `[start, end)`."""
+        before = bisect_left(self._offsets, end)
+        return before > 0 and self._reach[before - 1] > start
+
+    def explain(self, start: int, end: int) -> Iterator[Hit]:
+        """The hits that lie wholly in `[start, end)`, which explains them."""
+        for index in range(bisect_left(self._offsets, start), bisect_left(self._offsets, end)):
+            if self._offsets[index] + len(self._hits[index].pattern) <= end:
+                self._explained.add(index)
+                yield self._hits[index]
+
+    def unexplained(self) -> Iterator[Hit]:
+        """The hits that nothing explained, in order of offset."""
+        return (hit for index, hit in enumerate(self._hits) if index not in self._explained)
 
 
 class BytePatterns:

@@ -8,6 +8,7 @@ as a binary number.
 import struct
 from base64 import b32encode
 from dataclasses import dataclass, field
+from functools import lru_cache
 from hashlib import sha256
 
 from exchange.domain.codes import ReasonCode
@@ -15,7 +16,10 @@ from exchange.domain.errors import HeldError
 from exchange.domain.identifiers import HarvestedIdentifiers, Identifier, IdentifierKind
 from redact.verify.bytescan import BLOCK
 from redact.verify.expectations import Expectations
-from redact.verify.scan import Scanner, scan_region
+from redact.verify.inventory import Inventory
+from redact.verify.memory import Memory, Shelf
+from redact.verify.reading import Search, read_dataset
+from redact.verify.scan import Scanner
 from redact.verify.tokens import Tokens
 from redact.verify.walk import EXPLICIT_LITTLE, Walk
 
@@ -52,8 +56,16 @@ class Canary:
         )
 
 
-def check_stream(canary: Canary, tokens: Tokens, expectations: Expectations) -> str:
+def check_stream(
+    canary: Canary, tokens: Tokens, expectations: Expectations, shelf: Shelf | None = None
+) -> str:
     """Plant the canary in a data set of its own and find every plant; cheap, for every instance.
+
+    Args:
+        canary: Of this run.
+        tokens: Compiled with it.
+        expectations: Of the profile.
+        shelf: Of the memory that the proof of the instance uses: it may hide no plant either.
 
     Returns:
         `found`.
@@ -63,9 +75,9 @@ def check_stream(canary: Canary, tokens: Tokens, expectations: Expectations) -> 
     """
     stream, planted = _planted_dataset(canary)
     scanner = Scanner(tokens, _strict(expectations))
-    leaks = scan_region(
-        scanner, stream, Walk(stream, 0, len(stream), EXPLICIT_LITTLE), (0, len(stream)), "stream"
-    )
+    search = Search(scanner, scanner.raw(stream, 0, len(stream)))
+    walk = Walk(stream, 0, len(stream), EXPLICIT_LITTLE)
+    leaks = read_dataset(stream, walk, Inventory(), shelf or Memory().shelf("canary"), search)
     if planted - {(leak.path, leak.scan) for leak in leaks}:
         raise _void()
     return "found"
@@ -78,7 +90,7 @@ def check_block(canary: Canary, tokens: Tokens, expectations: Expectations) -> N
         HeldError: PROOF_IDENTIFIER, the scanner missed it: this proof is void.
     """
     block = _planted_block(canary)
-    if not Scanner(tokens, _strict(expectations)).raw(block, 0, len(block)):
+    if not len(Scanner(tokens, _strict(expectations)).raw(block, 0, len(block))):
         raise _void()
 
 
@@ -96,7 +108,8 @@ def _void() -> HeldError:
     )
 
 
-def _planted_dataset(canary: Canary) -> tuple[bytes, set[tuple[str, str]]]:
+@lru_cache(maxsize=8)
+def _planted_dataset(canary: Canary) -> tuple[bytes, frozenset[tuple[str, str]]]:
     """An explicit little endian data set, and where (path, scan) the canary must be found in it."""
     name = f"{canary.family}^{canary.given}"
     spoken = f"seen with {canary.given.upper()} {canary.family.upper()} today"
@@ -126,7 +139,7 @@ def _planted_dataset(canary: Canary) -> tuple[bytes, set[tuple[str, str]]]:
         ("(0072,0083)", "decoded"),
         ("(7FE0,0010)", "raw"),
     }
-    return stream, planted
+    return stream, frozenset(planted)
 
 
 def _planted_block(canary: Canary) -> memoryview:

@@ -6,7 +6,7 @@ which elements come does not matter.
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from struct import error, unpack
 
 from exchange.domain.identifiers import Identifier, IdentifierKind
@@ -59,6 +59,10 @@ class ItemFacts:
     code: dict[int, str] = field(default_factory=dict, repr=False)
     values: dict[int, str] = field(default_factory=dict, repr=False)
 
+    def copy(self) -> "ItemFacts":
+        """The same facts, to which others may be added."""
+        return replace(self, name=dict(self.name), code=dict(self.code), values=dict(self.values))
+
     @property
     def concept(self) -> Concept:
         """The concept name, under its present code."""
@@ -102,6 +106,12 @@ class ContentNotes:
             self._item(parent, _NAME).name[tag] = _text(raw, element)
         elif tag in _CODED and parent.endswith(_CODE):
             self._item(parent, _CODE).code[tag] = _text(raw, element)
+
+    def add(self, part: "ContentNotes") -> None:
+        """Add the notes on one element of the data set, which shares no item with those before it."""
+        for path, item in part.items.items():
+            self.items[path] = item.copy()
+        self.relations.update(part.relations)
 
     def _own(self, parent: str, tag: int, raw: bytes, element: Element) -> None:
         item = self._item(parent, _MEASURED) if parent.endswith(_MEASURED) else self._item(parent, "")

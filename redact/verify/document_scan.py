@@ -64,4 +64,5 @@ def _search_texts(scanner: Scanner, element: Element, texts: Sequence[str]) -> I
 def _search(scanner: Scanner, element: Element, value: bytes) -> Iterator[Leak]:
     as_text = Element(element.path, element.tag, "UT", 0, 0, len(value), _UTF8, element.depth)
     hits = scanner.raw(value, 0, len(value))
-    yield from scanner.judge(value, [as_text], hits, element.path)
+    yield from scanner.judge(value, as_text, hits)
+    yield from scanner.judge_rest(hits, element.path)

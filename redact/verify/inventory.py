@@ -1,6 +1,6 @@
 """What an encoded instance holds, element by element: the ground on which before and after are compared."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import SEEK_END
@@ -13,7 +13,6 @@ from pydicom.dataset import Dataset
 from exchange.dicomio.header import read_header
 from exchange.dicomio.layout import FileLayout
 from exchange.dicomio.stream import open_binary, open_offsets, pieces
-from exchange.domain.errors import HeldError
 from exchange.domain.identifiers import Identifier, IdentifierKind
 from exchange.domain.source import Source
 from redact.headers.profile import IDENTITY
@@ -64,6 +63,8 @@ class Inventory:
         private: The private elements that are no creators.
         content: The content items.
         documents: The encapsulated documents.
+        creators: Path to private creator.
+        items: e.g. `(0040,A730)[2]`, of items with content.
     """
 
     present: dict[str, bool] = field(default_factory=dict, repr=False)
@@ -76,8 +77,20 @@ class Inventory:
     private: list[PrivateElement] = field(default_factory=list, repr=False)
     content: ContentNotes = field(default_factory=ContentNotes, repr=False)
     documents: DocumentNotes = field(default_factory=DocumentNotes, repr=False)
-    _creators: dict[str, str] = field(default_factory=dict, repr=False)  # by path
-    items: set[str] = field(default_factory=set, repr=False)  # e.g. `(0040,A730)[2]`, of items with content
+    creators: dict[str, str] = field(default_factory=dict, repr=False)
+    items: set[str] = field(default_factory=set, repr=False)
+
+    @classmethod
+    def like(cls, layout: FileLayout) -> "Inventory":
+        """An empty inventory for a data set that is encoded in this way."""
+        little = layout.little_endian
+        return cls(content=ContentNotes(little), documents=DocumentNotes(little))
+
+    @property
+    def stands_alone(self) -> bool:
+        """Whether what a part says can be added to any inventory: no document, no fact of the root item."""
+        documents = self.documents
+        return not documents.documents and documents.length is None and "" not in self.content.items
 
     def note(self, buffer: Buffer, element: Element) -> None:
         """Add one element."""
@@ -104,11 +117,30 @@ class Inventory:
         number = element.tag & 0xFFFF
         if number <= 0xFF:
             raw = bytes(buffer[element.start : element.end])
-            self._creators[element.path] = declared_text(raw, element.charset).strip(" \0")
+            self.creators[element.path] = declared_text(raw, element.charset).strip(" \0")
             return
         reserved = element.path[: -len("(gggg,eeee)")] + tag_text(element.tag >> 16 << 16 | number >> 8)
-        creator = self._creators.get(reserved, "")
+        creator = self.creators.get(reserved, "")
         self.private.append(PrivateElement(element.path, element.tag, element.vr, creator))
+
+    def part(self, creators: Iterable[tuple[str, str]]) -> "Inventory":
+        """An empty inventory of the same kind, for elements to which these private creators apply."""
+        little = self.content.little_endian
+        content, documents = ContentNotes(little), DocumentNotes(little)
+        return Inventory(content=content, documents=documents, creators=dict(creators))
+
+    def add(self, part: "Inventory") -> None:
+        """Add what one element says that comes after all that is here; as if each in it were noted."""
+        self.present.update(part.present)
+        self.dates.update(part.dates)
+        self.values.update(part.values)
+        self.identifiers |= part.identifiers
+        self.character_sets |= part.character_sets
+        self.encoded.update(part.encoded)
+        self.private += part.private
+        self.content.add(part.content)
+        self.creators.update(part.creators)
+        self.items |= part.items
 
     @staticmethod
     def _telling(element: Element) -> bool:
@@ -189,28 +221,25 @@ def _header_parts(layout: FileLayout) -> Iterator[tuple[int, int]]:
     yield begin, layout.end_offset
 
 
+def syntax_of(layout: FileLayout) -> Syntax:
+    """How the data set of a file is encoded."""
+    return Syntax(explicit=not layout.implicit_vr, little_endian=layout.little_endian)
+
+
 def dataset_walk(layout: FileLayout, buffer: Buffer) -> Walk:
     """The walk over the data set of a file, up to the end of its last element."""
     start = 0 if layout.deflated else layout.dataset_offset
-    syntax = Syntax(explicit=not layout.implicit_vr, little_endian=layout.little_endian)
-    return Walk(buffer, start, layout.end_offset, syntax)
+    return Walk(buffer, start, layout.end_offset, syntax_of(layout))
 
 
-def read_inventory(path: Source, layout: FileLayout) -> Inventory:
-    """The inventory of an original; what the strict walk cannot follow is read through pydicom instead."""
-    inventory = Inventory(content=ContentNotes(layout.little_endian))
-    try:
-        with opened_header(layout) as buffer:
-            for element in dataset_walk(layout, buffer):
-                inventory.note(buffer, element)
-    except HeldError:
-        inventory = Inventory(exact=False)
-        _note_dataset(inventory, read_header(path), "", b"")
+def tolerant_inventory(path: Source) -> Inventory:
+    """The inventory of an original that may be malformed in ways that only tolerant readers follow."""
+    inventory = Inventory(exact=False)
+    _note_dataset(inventory, read_header(path), "", b"")
     return inventory
 
 
 def _note_dataset(inventory: Inventory, ds: Dataset, prefix: str, charset: bytes) -> None:
-    """The same from parsed elements: originals may be malformed in ways that only tolerant readers follow."""
     pending = [(ds, prefix, 0)]
     while pending:
         current, before, depth = pending.pop()

@@ -16,7 +16,7 @@ Steps, in this order (numbers repeated beside the code):
 What it cannot show is held. It never changes a file, and says nothing of identifiers that nobody harvested.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain, islice
@@ -37,20 +37,19 @@ from redact.pixels.boxes import TextBox
 from redact.verify import forms
 from redact.verify.attribute_types import types_of
 from redact.verify.canary import Canary, check_block, check_stream
-from redact.verify.content import ContentNotes
 from redact.verify.dates import check_dates, shifted_day
 from redact.verify.dciodvfy import NOT_RUN, Dciodvfy
 from redact.verify.document_scan import document_leaks
-from redact.verify.documents import DocumentNotes
 from redact.verify.envelope import envelope_elements
 from redact.verify.expectations import Expectations
-from redact.verify.inventory import Inventory, dataset_walk, opened, read_inventory
+from redact.verify.inventory import Inventory, dataset_walk, opened, syntax_of
 from redact.verify.iod import check_iod
+from redact.verify.memory import Memory, Shelf
+from redact.verify.reading import Search, read_dataset, read_original
 from redact.verify.relations import check_content
 from redact.verify.retained import check_identity, own_identifiers, own_values
 from redact.verify.scan import Leak, Scanner
 from redact.verify.tokens import Tokens, compile_tokens
-from redact.verify.walk import Element
 
 
 class PixelProof(Protocol):
@@ -66,6 +65,7 @@ class PixelProof(Protocol):
 _SOP_CLASS, _SOP_INSTANCE, _STUDY, _SERIES = 0x00080016, 0x00080018, 0x0020000D, 0x0020000E
 _PATIENT_ID, _ISSUER, _IDENTITY_REMOVED = 0x00100020, 0x00100021, 0x00120062
 _MAX_COMPILED = 16
+_OUTSIDE = "bytes outside the elements"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +96,16 @@ class InstanceProof:
     dciodvfy: str = NOT_RUN
 
 
+@dataclass(frozen=True, slots=True)
+class _Sought:
+    """What tokens are compiled of, besides what is the same for all instances of a prover."""
+
+    character_sets: frozenset[str]
+    shift_days: int
+    unknown: frozenset[Identifier] = field(repr=False)
+    own: frozenset[Identifier] = field(repr=False)
+
+
 @dataclass
 class Prover:
     """Proves the instances of one patient's study; compiles what it searches once.
@@ -115,7 +125,8 @@ class Prover:
     canary_seed: bytes = b""
     dciodvfy: Dciodvfy | None = None
     iod_required: bool = False
-    _compiled: dict[object, Tokens] = field(default_factory=dict, init=False, repr=False)
+    _compiled: dict[_Sought, Tokens] = field(default_factory=dict, init=False, repr=False)
+    _memory: Memory = field(default_factory=Memory, init=False, repr=False)
     _known: frozenset[str] = field(default=frozenset(), init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -132,18 +143,21 @@ class Prover:
         """
         digest, layout = _examine_cleaned(cleaned)
         came = examine(original)
-        before = read_inventory(original, came)
+        before = read_original(original, came, self._memory)
         shift_days = self._shift_days(before)
-        own = frozenset(own_identifiers(before)) if self.expectations.retained else frozenset()
-        tokens = self._tokens(before, shift_days, own)
-        canary = check_stream(self._canary, tokens, self.expectations)  # (0)
+        sought = self._sought(before, shift_days)
+        tokens = self._tokens(sought)
+        sort = (sought, before.values.get(_SOP_CLASS, ""), syntax_of(layout))
+        canary = check_stream(
+            self._canary, tokens, self.expectations, self._memory.shelf((sought, "canary"))
+        )  # (0)
         scanner = Scanner(
             tokens,
             self.expectations,
             little_endian=layout.little_endian,
             types=types_of(before.values.get(_SOP_CLASS, "")),
         )
-        after = _scan(scanner, layout)  # (1) (2)
+        after = _scan(scanner, layout, self._memory.shelf(sort))  # (1) (2)
         self._check_marks(before, after)  # (3)
         self._check_uids(before, after)  # (4)
         spared = own_values(before) if self.expectations.retained else frozenset()
@@ -173,31 +187,27 @@ class Prover:
         )
         return patient.shift_days
 
-    def _tokens(self, before: Inventory, shift_days: int, own: frozenset[Identifier]) -> Tokens:
-        """Tokens of the harvest, the canary, and whatever this instance names that the harvest missed."""
-        unknown = before.unknown_to(self._known)
-        key = (frozenset(before.character_sets), shift_days, unknown, own)
-        tokens = self._compiled.get(key)
+    def _sought(self, before: Inventory, shift_days: int) -> _Sought:
+        """What to search for besides the harvest and the canary: what this instance names and it missed."""
+        own = frozenset(own_identifiers(before)) if self.expectations.retained else frozenset()
+        return _Sought(frozenset(before.character_sets), shift_days, before.unknown_to(self._known), own)
+
+    def _tokens(self, sought: _Sought) -> Tokens:
+        tokens = self._compiled.get(sought)
         if tokens is None:
             if len(self._compiled) >= _MAX_COMPILED:
                 self._compiled.clear()
-            tokens = self._compiled[key] = self._compile(before, shift_days, unknown, own)
+            tokens = self._compiled[sought] = self._compile(sought)
         return tokens
 
-    def _compile(
-        self,
-        before: Inventory,
-        shift_days: int,
-        unknown: frozenset[Identifier],
-        own: frozenset[Identifier],
-    ) -> Tokens:
-        missed = HarvestedIdentifiers(unknown)
-        shift = partial(shifted_day, days=shift_days) if self.expectations.shifts_dates else None
+    def _compile(self, sought: _Sought) -> Tokens:
+        missed = HarvestedIdentifiers(sought.unknown)
+        shift = partial(shifted_day, days=sought.shift_days) if self.expectations.shifts_dates else None
         tokens = compile_tokens(
             self.identifiers.union([missed, self._canary.identifiers]),
-            specific_character_sets=sorted(before.character_sets),
+            specific_character_sets=sorted(sought.character_sets),
             expected_dates=shift,
-            own=sorted(own),
+            own=sorted(sought.own),
         )
         check_block(self._canary, tokens, self.expectations)  # (0)
         return tokens
@@ -264,34 +274,23 @@ def _examine_cleaned(cleaned: Path) -> tuple[str, FileLayout]:
         raise _held(ReasonCode.PROOF_IOD, "the cleaned file does not re-read", "") from error
 
 
-def _scan(scanner: Scanner, layout: FileLayout) -> Inventory:
+def _scan(scanner: Scanner, layout: FileLayout, shelf: Shelf) -> Inventory:
     """Both scans over every byte of the file, and over the inflated data set; the first leak is the hold."""
-    after = Inventory(
-        content=ContentNotes(layout.little_endian), documents=DocumentNotes(layout.little_endian)
-    )
+    after = Inventory.like(layout)
     scanner.content = after.content
     with open_binary(layout.source) as file, mmap(file.fileno(), 0, access=ACCESS_READ) as whole:
         envelope = envelope_elements(whole, layout)
+        search = Search(scanner, scanner.raw(whole, 0, len(whole)))
+        leaks = list(chain.from_iterable(scanner.judge(whole, one, search.hits) for one in envelope))
         with opened(layout) as buffer:
-
-            def noted(element: Element) -> Element:
-                after.note(buffer, element)
-                return element
-
-            dataset = map(noted, dataset_walk(layout, buffer))
             if layout.deflated:
-                _judge(scanner, whole, envelope)
-                _judge(scanner, buffer, dataset)
-            else:
-                _judge(scanner, buffer, chain(envelope, dataset))
+                _raise_first([*leaks, *scanner.judge_rest(search.hits, _OUTSIDE)])
+                leaks, search = [], Search(scanner, scanner.raw(buffer, 0, len(buffer)))
+            leaks += read_dataset(buffer, dataset_walk(layout, buffer), after, shelf, search)
+        _raise_first([*leaks, *scanner.judge_rest(search.hits, _OUTSIDE)])
     documents = document_leaks(scanner, after.documents, after.values.get(_SOP_CLASS, ""))
     _raise_first(list(islice(documents, 1)))
     return after
-
-
-def _judge(scanner: Scanner, buffer: mmap, elements: Iterable[Element]) -> None:
-    hits = scanner.raw(buffer, 0, len(buffer))
-    _raise_first(list(scanner.judge(buffer, elements, hits, "bytes outside the elements")))
 
 
 def _raise_first(leaks: Sequence[Leak]) -> None:

