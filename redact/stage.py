@@ -268,7 +268,7 @@ class InstanceCleaner:
         examined = cleaned.pixels == "examined"
         self._prover.pixel_proof = self._reading if examined else None
         try:
-            return self._prover.prove(layout.source, cleaned.path)
+            return self._prover.prove(layout, cleaned.path)
         except HeldError as error:
             if error.code is ReasonCode.PROOF_TEXT and self._reading is not None and self._reading.found:
                 return None

@@ -133,8 +133,12 @@ class Prover:
         self._canary = Canary.of(self.canary_seed)
         self._known = frozenset(forms.squeezed(item.value) for item in self.identifiers.items)
 
-    def prove(self, original: Source, cleaned: Path) -> InstanceProof:
+    def prove(self, original: FileLayout, cleaned: Path) -> InstanceProof:
         """Prove one cleaned file against its original.
+
+        Args:
+            original: As it was examined; its bytes are read again.
+            cleaned: The file as it will be sent.
 
         Raises:
             HeldError: PROOF_IDENTIFIER, PROOF_TEXT or PROOF_IOD, with the element path or box.
@@ -142,8 +146,7 @@ class Prover:
             OSError: A file cannot be read.
         """
         digest, layout = _examine_cleaned(cleaned)
-        came = examine(original)
-        before = read_original(original, came, self._memory)
+        before = read_original(original, self._memory)
         shift_days = self._shift_days(before)
         sought = self._sought(before, shift_days)
         tokens = self._tokens(sought)
@@ -164,8 +167,8 @@ class Prover:
         check_content(before.content, after.content, self.expectations, spared)
         check_dates(before, after, self.expectations, shift_days)
         iod = check_iod(before, after)  # (5)
-        agrees = self._ask_dciodvfy(came, layout, before, after)
-        text_detection = self._check_pixels(original, cleaned, layout)  # (6)
+        agrees = self._ask_dciodvfy(original, layout, before, after)
+        text_detection = self._check_pixels(original.source, cleaned, layout)  # (6)
         if dataset_sha256(cleaned) != digest:  # (7)
             raise _held(ReasonCode.PROOF_IDENTIFIER, "the file changed while it was examined", "")
         return InstanceProof(
@@ -264,7 +267,7 @@ def prove_instance(
         HeldError: PROOF_IDENTIFIER, PROOF_TEXT or PROOF_IOD, with the element path or box.
         InputError: The original cannot be read.
     """
-    return Prover(identifiers, expectations, pixel_proof, canary_seed).prove(original, cleaned)
+    return Prover(identifiers, expectations, pixel_proof, canary_seed).prove(examine(original), cleaned)
 
 
 def _examine_cleaned(cleaned: Path) -> tuple[str, FileLayout]:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from exchange.dicomio.layout import FileLayout
 from exchange.domain.errors import HeldError
-from exchange.domain.source import Source
 from redact.verify.bytescan import Hits
 from redact.verify.inventory import Inventory, dataset_walk, opened_header, syntax_of, tolerant_inventory
 from redact.verify.memory import LONGEST, Creators, Known, Memory, Shelf
@@ -27,7 +26,7 @@ class Search:
     hits: Hits
 
 
-def read_original(source: Source, layout: FileLayout, memory: Memory) -> Inventory:
+def read_original(layout: FileLayout, memory: Memory) -> Inventory:
     """The inventory of an original; what the strict walk cannot follow is read through pydicom instead.
 
     Raises:
@@ -41,7 +40,7 @@ def read_original(source: Source, layout: FileLayout, memory: Memory) -> Invento
             for _ in read_dataset(buffer, dataset_walk(layout, buffer), inventory, shelf):
                 pass
     except HeldError:
-        return tolerant_inventory(source)
+        return tolerant_inventory(layout.source)
     return inventory
 
 

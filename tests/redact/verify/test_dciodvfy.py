@@ -38,7 +38,7 @@ def changed(target: Path, change: Callable[[Dataset], None]) -> Path:
 
 def compare(second: Path, program: Dciodvfy) -> str:
     layouts = examine(ORIGINAL), examine(second)
-    before, after = (read_original(one.source, one, Memory()).present for one in layouts)
+    before, after = (read_original(one, Memory()).present for one in layouts)
     return program.compare(*layouts, (before, after))
 
 

@@ -390,7 +390,7 @@ def test_pixels_without_text_are_said_so_and_the_canary_is_shown(tmp_path: Path)
     source, output = pair(tmp_path, nothing)
     reading = Reading()
     prover = Prover(IDENTIFIERS, EXPECTATIONS, reading, b"seed")
-    assert prover.prove(source, output).text_detection == "none found"
+    assert prover.prove(examine(source), output).text_detection == "none found"
     assert reading.canaries == [Canary.of(b"seed")]
 
 

@@ -7,6 +7,7 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
+from exchange.dicomio.examine import examine
 from exchange.domain.errors import HeldError
 from exchange.domain.identifiers import HarvestedIdentifiers, Identifier, IdentifierKind
 from redact.headers.profile import Option
@@ -137,7 +138,7 @@ Said = InstanceProof | tuple[str, str, str]
 
 def said(prover: Prover, pair: Pair) -> Said:
     try:
-        return prover.prove(*pair)
+        return prover.prove(examine(pair[0]), pair[1])
     except HeldError as error:
         return str(error.code), error.message, error.path
 
