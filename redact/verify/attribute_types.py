@@ -8,6 +8,7 @@ from importlib.resources import files
 _INDEX = re.compile(r"\[\d+\]")
 _TAG = re.compile(r"\(([0-9A-F]{4}),([0-9A-F]{4})\)")
 _NESTED_CONTENT = re.compile(r"(?:\(0040,A730\)\.)+")
+_MOST_ASKED = 4096
 _STRICTNESS = ("1", "1C", "2", "2C", "3")
 
 
@@ -38,9 +39,18 @@ class AttributeTypes:
         self.iod = sop_classes.get(sop_class_uid, "")
         self._roots = iods.get(self.iod, [])
         self._known: dict[str, str] = {}
+        self._asked: dict[str, str] = {}
 
     def of(self, path: str) -> str:
         """`1`, `1C`, `2`, `2C`, `3`, or "" where the standard names the attribute not in this place."""
+        kind = self._asked.get(path)
+        if kind is None:
+            if len(self._asked) >= _MOST_ASKED:
+                self._asked.clear()
+            kind = self._asked[path] = self._of(path)
+        return kind
+
+    def _of(self, path: str) -> str:
         # Content items nest without end (PS3.3 C.17.3.2.4); the table unrolls their macro once.
         general = _NESTED_CONTENT.sub("(0040,A730).", _INDEX.sub("", path))
         kind = self._known.get(general)

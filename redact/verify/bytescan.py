@@ -81,21 +81,21 @@ class BytePatterns:
             )
         self._count = len(folded)
         self._longest = max((len(pattern) for pattern in folded), default=0)
-        self._by_prefix: dict[bytes, dict[int, set[bytes]]] = defaultdict(lambda: defaultdict(set))
+        by_prefix: dict[bytes, dict[int, set[bytes]]] = defaultdict(lambda: defaultdict(set))
         for pattern in folded:
-            self._by_prefix[pattern[:MIN_LENGTH]][len(pattern)].add(pattern)
+            by_prefix[pattern[:MIN_LENGTH]][len(pattern)].add(pattern)
+        self._by_prefix = {prefix: sorted(lengths.items()) for prefix, lengths in by_prefix.items()}
         # Of each word, at which of the offsets 0 to 3 of a pattern it lies, as bits; and of those beside it.
         self._here, self._before, self._after = _no_words(), _no_words(), _no_words()
         self._first, self._third = _no_words(), _no_words()
-        for prefix in self._by_prefix:
-            for at in range(_STRIDE):
-                _mark(self._here, prefix[at : at + 2], 1 << at)
-                if at + 4 <= MIN_LENGTH:
-                    _mark(self._after, prefix[at + 2 : at + 4], 1 << at)
-                else:
-                    _mark(self._before, prefix[at - 2 : at], 1 << at)
-            _mark(self._first, prefix[:2], 1)
-            _mark(self._third, prefix[4:], 1)
+        for at in range(_STRIDE):
+            _mark(self._here, by_prefix, at, 1 << at)
+            if at + 4 <= MIN_LENGTH:
+                _mark(self._after, by_prefix, at + 2, 1 << at)
+            else:
+                _mark(self._before, by_prefix, at - 2, 1 << at)
+        _mark(self._first, by_prefix, 0, 1)
+        _mark(self._third, by_prefix, 4, 1)
 
     def __len__(self) -> int:
         return self._count
@@ -120,11 +120,11 @@ class BytePatterns:
         for offset in self._candidates(raw):
             if offset >= BLOCK:
                 return  # the next block reports it
-            lengths = self._by_prefix.get(fold(raw[offset : offset + MIN_LENGTH]))
-            for length, patterns in sorted(lengths.items()) if lengths else ():
+            for length, patterns in self._by_prefix.get(fold(raw[offset : offset + MIN_LENGTH]), ()):
                 found = raw[offset : offset + length]
-                if fold(found) in patterns:
-                    yield Hit(base + offset, fold(found), found)
+                folded = fold(found)
+                if folded in patterns:
+                    yield Hit(base + offset, folded, found)
 
     def _candidates(self, raw: bytes) -> list[int]:
         """Where a pattern may begin, in order; every place where one does is among them."""
@@ -148,8 +148,9 @@ def _no_words() -> _Table:
     return np.zeros(1 << 16, dtype=np.uint8)
 
 
-def _mark(table: _Table, word: bytes, bit: int) -> None:
-    """Note a word of two bytes, in either case, as a little endian number."""
-    for first in {word[0], *word[:1].upper()}:
-        for second in {word[1], *word[1:].upper()}:
-            table[first | second << 8] |= bit
+def _mark(table: _Table, prefixes: Iterable[bytes], at: int, bit: int) -> None:
+    """Note the words at this offset of the prefixes, in either case, as little endian numbers."""
+    for word in {prefix[at : at + 2] for prefix in prefixes}:
+        for first in {word[0], *word[:1].upper()}:
+            for second in {word[1], *word[1:].upper()}:
+                table[first | second << 8] |= bit

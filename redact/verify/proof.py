@@ -17,6 +17,7 @@ What it cannot show is held. It never changes a file, and says nothing of identi
 """
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain, islice
@@ -126,6 +127,7 @@ class Prover:
     dciodvfy: Dciodvfy | None = None
     iod_required: bool = False
     _compiled: dict[_Sought, Tokens] = field(default_factory=dict, init=False, repr=False)
+    _shifts: dict[tuple[str, str, str], int] = field(default_factory=dict, init=False, repr=False)
     _memory: Memory = field(default_factory=Memory, init=False, repr=False)
     _known: frozenset[str] = field(default=frozenset(), init=False, repr=False)
 
@@ -150,17 +152,14 @@ class Prover:
         shift_days = self._shift_days(before)
         sought = self._sought(before, shift_days)
         tokens = self._tokens(sought)
-        sort = (sought, before.values.get(_SOP_CLASS, ""), syntax_of(layout))
-        canary = check_stream(
-            self._canary, tokens, self.expectations, self._memory.shelf((sought, "canary"))
-        )  # (0)
+        shelf = self._memory.shelf(("canary", sought))
+        canary = check_stream(self._canary, tokens, self.expectations, shelf)  # (0)
+        sop_class = before.values.get(_SOP_CLASS, "")
         scanner = Scanner(
-            tokens,
-            self.expectations,
-            little_endian=layout.little_endian,
-            types=types_of(before.values.get(_SOP_CLASS, "")),
+            tokens, self.expectations, little_endian=layout.little_endian, types=types_of(sop_class)
         )
-        after = _scan(scanner, layout, self._memory.shelf(sort))  # (1) (2)
+        shelf = self._memory.shelf(("cleaned", sought, sop_class, syntax_of(layout)))
+        after = _scan(scanner, layout, shelf)  # (1) (2)
         self._check_marks(before, after)  # (3)
         self._check_uids(before, after)  # (4)
         spared = own_values(before) if self.expectations.retained else frozenset()
@@ -185,10 +184,13 @@ class Prover:
 
     def _shift_days(self, before: Inventory) -> int:
         get = before.values.get
-        patient = self.expectations.pseudonymiser.patient(
-            get(_ISSUER, ""), get(_PATIENT_ID, ""), get(_STUDY, "")
-        )
-        return patient.shift_days
+        patient = get(_ISSUER, ""), get(_PATIENT_ID, ""), get(_STUDY, "")
+        days = self._shifts.get(patient)
+        if days is None:
+            if len(self._shifts) >= _MAX_COMPILED:
+                self._shifts.clear()
+            days = self._shifts[patient] = self.expectations.pseudonymiser.patient(*patient).shift_days
+        return days
 
     def _sought(self, before: Inventory, shift_days: int) -> _Sought:
         """What to search for besides the harvest and the canary: what this instance names and it missed."""
@@ -285,7 +287,7 @@ def _scan(scanner: Scanner, layout: FileLayout, shelf: Shelf) -> Inventory:
         envelope = envelope_elements(whole, layout)
         search = Search(scanner, scanner.raw(whole, 0, len(whole)))
         leaks = list(chain.from_iterable(scanner.judge(whole, one, search.hits) for one in envelope))
-        with opened(layout) as buffer:
+        with opened(layout) if layout.deflated else nullcontext(whole) as buffer:
             if layout.deflated:
                 _raise_first([*leaks, *scanner.judge_rest(search.hits, _OUTSIDE)])
                 leaks, search = [], Search(scanner, scanner.raw(buffer, 0, len(buffer)))

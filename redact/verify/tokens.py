@@ -36,6 +36,7 @@ _NAMES = frozenset({IdentifierKind.PATIENT_NAME, IdentifierKind.PERSON})
 _NUMBERS = frozenset({IdentifierKind.PATIENT_ID, IdentifierKind.NUMBER, IdentifierKind.PHONE})
 _PHRASES = frozenset({IdentifierKind.INSTITUTION, IdentifierKind.ADDRESS, IdentifierKind.OTHER})
 _LONG_DIGITS = re.compile(r"[1-9]\d{5,}")  # the number in MRN-4471180 names the patient without its letters
+_ESCAPES = re.compile(rb"^\x1b[$()-/]+[@-~]|\x1b\([BJ]$")
 _STANDARD_UIDS = "1.2.840.10008."
 # UIDs that name a kind of thing, not a thing: they stay as they are (PS3.15 E.3.9 concerns instance UIDs
 # only).
@@ -135,7 +136,8 @@ class _Builder:
 
     def add_raw(self, text: str, kind: IdentifierKind) -> None:
         """Add the encodings of a text that are long and distinct enough to mean something anywhere."""
-        for variant in {text, text.upper(), text.lower()}:
+        # What is found is folded: of ASCII letters one case stands for both, whatever they are encoded in.
+        for variant in {text.lower()} if text.isascii() else {text, text.upper(), text.lower()}:
             for encoding in self.encodings:
                 encoded = _encode(variant, encoding)
                 if len(encoded) >= MIN_LENGTH and len(set(encoded)) >= MIN_DISTINCT:
@@ -216,7 +218,7 @@ def _encode(text: str, encoding: str) -> bytes:
     except (UnicodeEncodeError, LookupError):
         return b""
     # ISO 2022 codecs frame the text in escape sequences that may stand elsewhere in the file
-    return re.sub(rb"^\x1b[$()-/]+[@-~]|\x1b\([BJ]$", b"", encoded)
+    return _ESCAPES.sub(b"", encoded) if b"\x1b" in encoded else encoded
 
 
 def encodings_of(specific_character_sets: Iterable[str]) -> frozenset[str]:
