@@ -13,9 +13,10 @@ from typing import BinaryIO
 
 from pydicom.dataset import Dataset
 
+from exchange.dicomio.elements import KnownElements
 from exchange.dicomio.examine import examine
 from exchange.dicomio.getters import text, uid
-from exchange.dicomio.header import Convertible, read_header_at
+from exchange.dicomio.header import read_header_at
 from exchange.dicomio.layout import FileLayout
 from exchange.dicomio.payloads import CopyPayload, PixelPayload
 from exchange.dicomio.write import WrittenInstance, write_instance
@@ -29,6 +30,7 @@ from redact.headers.identity import exact_identity
 from redact.headers.outcome import HeaderContext, HeaderOutcome
 from redact.headers.profile import Option, Profile
 from redact.headers.record import add_method_codes
+from redact.headers.recurring import Recurring
 from redact.identifiers.pseudonymiser import Pseudonymiser
 from redact.ocr.reader import TextReader
 from redact.pixels.boxes import BoxRule, TextBox
@@ -142,7 +144,8 @@ class InstanceCleaner:
         if plan.readers.prover is not None:
             second = SecondReading(plan.readers.prover, plan.pixel_policy, plan.identifiers, self._own_text)
             self._reading = RememberedReading(second)
-        self._known = Convertible()
+        self._known = KnownElements()
+        self._recurring = Recurring()
         self._sink: BinaryIO | None = None
 
     def run(self, source: Source, target: Path, sink: BinaryIO | None = None) -> CleanedInstance:
@@ -200,7 +203,7 @@ class InstanceCleaner:
         patient = text(header, "IssuerOfPatientID"), text(header, "PatientID")
         pixels = self._pixels(layout, header, ordered)
         exact = exact_identity(layout.source, header, self._plan.profile)
-        outcome = clean_header(header, self._context)
+        outcome = clean_header(header, self._context, recurring=self._recurring)
         codes = outcome.method_codes
         payload: PixelPayload | None = CopyPayload(layout) if layout.pixels else None
         syntax = layout.transfer_syntax_uid

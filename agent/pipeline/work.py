@@ -15,16 +15,17 @@ from agent.inference.session import ModelFacts
 from agent.pipeline.scratch import clean_to
 from agent.workers.child import WorkerContext
 from exchange.dicomio.digest import file_identity
+from exchange.dicomio.elements import KnownElements
 from exchange.dicomio.examine import examine
 from exchange.dicomio.getters import text, uid
-from exchange.dicomio.header import Convertible, read_header, read_header_at
+from exchange.dicomio.header import read_header, read_header_at
 from exchange.domain.codes import ReasonCode
 from exchange.domain.errors import HeldError, InputError
 from exchange.domain.identifiers import HarvestedIdentifiers, Identifier
 from exchange.domain.source import Source
 from exchange.spool.sealed import new_data_key
 from redact.headers.profile import Profile
-from redact.identifiers.harvest import harvest
+from redact.identifiers.harvest import Harvester
 from redact.identifiers.pseudonymiser import Pseudonymiser
 from redact.ocr.reader import TextReader
 from redact.reconcile.coerce import patient_of
@@ -196,7 +197,7 @@ def index_files(files: Sequence[tuple[str, Source]], context: WorkerContext) -> 
 
     The keys are the instances' identities: different contents have different ones.
     """
-    summaries, unreadable, known = [], [], Convertible()
+    summaries, unreadable, known, harvester = [], [], KnownElements(), Harvester()
     identifiers: set[Identifier] = set()
     patients: set[ForeignPatient] = set()
     for key, path in files:
@@ -206,7 +207,7 @@ def index_files(files: Sequence[tuple[str, Source]], context: WorkerContext) -> 
             unreadable.append(HeldInstance.of(key, error))
             continue
         summaries.append(summarise(ds, key))
-        identifiers |= harvest(ds).items
+        identifiers |= harvester.harvest(ds).items
         patients.add(patient_of(ds))
         context.progress(1)
     return IndexedPart(
@@ -218,17 +219,17 @@ def survey_files(
     files: Sequence[tuple[str, Path]], context: WorkerContext
 ) -> tuple[tuple[SurveyedFile, ...], tuple[HeldInstance, ...]]:
     """First phase of `lockgate clean`: as `index_files`, with each file's identity and patient."""
-    surveyed, refused, known = [], [], Convertible()
+    surveyed, refused, known, harvester = [], [], KnownElements(), Harvester()
     for key, path in files:
         try:
-            surveyed.append(_survey(key, path, known))
+            surveyed.append(_survey(key, path, known, harvester))
         except InputError as error:
             refused.append(HeldInstance.of(key, error))
         context.progress(1)
     return tuple(surveyed), tuple(refused)
 
 
-def _survey(key: str, path: Path, known: Convertible) -> SurveyedFile:
+def _survey(key: str, path: Path, known: KnownElements, harvester: Harvester) -> SurveyedFile:
     layout = examine(path)
     ds = read_header_at(layout, known=known)
     return SurveyedFile(
@@ -238,7 +239,7 @@ def _survey(key: str, path: Path, known: Convertible) -> SurveyedFile:
         study_instance_uid=uid(ds, "StudyInstanceUID"),
         issuer=text(ds, "IssuerOfPatientID"),
         patient_id=text(ds, "PatientID"),
-        identifiers=harvest(ds),
+        identifiers=harvester.harvest(ds),
     )
 
 

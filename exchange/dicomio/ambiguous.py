@@ -17,13 +17,13 @@ _TAGS = frozenset(_VRS) | frozenset(
 )
 
 
-def give_vrs(ds: Dataset) -> bool:
+def give_vrs(ds: Dataset) -> dict[int, RawDataElement]:
     """Give the elements of one level that pydicom cannot name a VR.
 
     Returns:
-        Whether there was any; all others of ambiguous VR are converted.
+        What was given one, by tag; all others of ambiguous VR are converted.
     """
-    given = False
+    given: dict[int, RawDataElement] = {}
     for tag in _TAGS.intersection(ds.keys()):
         raw: object = ds.get_item(tag)
         if not isinstance(raw, RawDataElement) or raw.VR not in {None, "UN"}:
@@ -32,6 +32,5 @@ def give_vrs(ds: Dataset) -> bool:
             ds[tag]
         except Exception:  # noqa: BLE001 - pydicom raises whatever the other element leads it to
             vr = "US" if "OW" not in _VRS.get(tag, "OB or OW") else "OW"
-            ds[tag] = raw._replace(VR=vr)
-            given = True
+            ds[tag] = given[tag] = RawDataElement(*raw._replace(VR=vr))
     return given

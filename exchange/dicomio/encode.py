@@ -19,7 +19,7 @@ from pydicom.tag import BaseTag
 from pydicom.valuerep import EXPLICIT_VR_LENGTH_32
 
 from exchange.dicomio.quiet import quiet
-from exchange.dicomio.splice import encode_element
+from exchange.dicomio.splice import element_value, encode_element
 from exchange.dicomio.syntaxes import Encoding
 from exchange.domain.codes import ReasonCode
 from exchange.domain.errors import InputError
@@ -33,8 +33,37 @@ _BINARY = frozenset(
 )
 _LONGEST_SHORT = 0xFFFF
 _NOTHING: Mapping[int, bytes] = MappingProxyType({})
-# What decides how an element of ambiguous VR is written (PS3.5 Annex A.1, PS3.6 table 6-1).
-_DECIDING = (0x00280103, 0x00280100, 0x00283002, 0x54001004)
+# What decides how an element of ambiguous VR is read and written (PS3.5 Annex A.1, PS3.6 table 6-1).
+DECIDING = (0x00280103, 0x00280100, 0x00283002, 0x54001004)
+
+
+class EncodedElement(RawDataElement):
+    """A value as this module has encoded it: written as it is in the same encoding, converted on demand."""
+
+    __slots__ = ()
+
+
+def encoded_element(ds: Dataset, tag: int) -> RawDataElement:
+    """An element of a data set that was read, in the data set's character set and original encoding.
+
+    Unlike a `DataElement`, it can stand in several data sets: nothing can change it.
+
+    Returns:
+        What stands there, if it is written as it was read; else an `EncodedElement`.
+
+    Raises:
+        InputError: `internal`: it cannot be encoded.
+    """
+    implicit_vr, little_endian = (bool(one) for one in ds.original_encoding)
+    encoding = Encoding(implicit_vr=implicit_vr, little_endian=little_endian, deflated=False)
+    key = BaseTag(tag)
+    now: object = ds.get_item(key)
+    if isinstance(now, RawDataElement) and _as_read(now, encoding) is not None:
+        return now
+    raw = encode_elements(ds, (key,), encoding)
+    value = element_value(raw, encoding)
+    vr = str(ds[key].VR) if implicit_vr else raw[4:6].decode("ascii")
+    return EncodedElement(key, vr, len(value), value, 0, implicit_vr, little_endian)
 
 
 def encode_elements(
@@ -91,21 +120,26 @@ def _as_read(element: RawDataElement, encoding: Encoding) -> bytes | None:
     """An element with its value as it was read; None where that is not known to be well-formed there."""
     value = element.value or b""
     vr = element.VR or _dictionary_vr(element.tag)
-    if vr in _STRINGS:
+    if isinstance(element, EncodedElement) and _same(element, encoding):
+        fit = True
+    elif vr in _STRINGS:
         fit = value.isascii() and b"\x1b" not in value and b"\0" not in value
     elif vr == "UI":
         fit = value.isascii() and b" " not in value and b"\0" not in value[:-1]
     else:
-        same = (element.is_implicit_VR, element.is_little_endian) == (
-            encoding.implicit_vr,
-            encoding.little_endian,
-        )
-        fit = vr in _BINARY and same
+        fit = vr in _BINARY and _same(element, encoding)
     if len(value) % 2 or not fit:
         return None
     if not encoding.implicit_vr and vr not in EXPLICIT_VR_LENGTH_32 and len(value) > _LONGEST_SHORT:
         return None
     return encode_element(int(element.tag), vr, value, encoding)
+
+
+def _same(element: RawDataElement, encoding: Encoding) -> bool:
+    return (element.is_implicit_VR, element.is_little_endian) == (
+        encoding.implicit_vr,
+        encoding.little_endian,
+    )
 
 
 def _dictionary_vr(tag: BaseTag) -> str:
@@ -118,7 +152,7 @@ def _through_pydicom(ds: Dataset, others: Dataset, encoding: Encoding) -> dict[B
     wanted = list(others.keys())
     if not wanted:
         return {}
-    for tag in _DECIDING:
+    for tag in DECIDING:
         if tag in ds and tag not in others:
             others[tag] = ds[tag]
     converted = correct_ambiguous_vr(others, encoding.little_endian)

@@ -154,6 +154,7 @@ def _layout(
         deflated=encoding.deflated,
         end_offset=result.end_offset,
         pixels=result.pixels,
+        sequence_ends=result.sequence_ends,
     )
 
 

@@ -1,6 +1,7 @@
 """Where things lie in a DICOM file: the answer of one structural walk."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from exchange.domain.source import Source
 
@@ -59,6 +60,8 @@ class FileLayout:
         deflated: True when the data set is a deflate stream (PS3.5 A.5).
         end_offset: End of the last element, where pixel offsets hold; trailing zero padding lies behind it.
         pixels: Top-level pixel data, None when there is none.
+        sequence_ends: Of each top-level sequence of undefined length, start of its value to the first byte
+            behind its delimiter.
     """
 
     source: Source
@@ -73,3 +76,4 @@ class FileLayout:
     deflated: bool
     end_offset: int
     pixels: PixelElement | None
+    sequence_ends: Mapping[int, int] = field(default_factory=dict)

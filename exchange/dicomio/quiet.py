@@ -30,3 +30,11 @@ def quiet() -> Iterator[None]:
     with _lock, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
+
+
+@contextmanager
+def listening() -> Iterator[list[warnings.WarningMessage]]:
+    """As `quiet`, with what pydicom would have warned about: it quotes values and is only to be counted."""
+    with _lock, warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        yield heard

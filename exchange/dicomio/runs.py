@@ -13,7 +13,7 @@ from functools import cache
 from pydicom._dicom_dict import DicomDictionary
 
 _SHORT_VRS = frozenset(b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split())
-_LONG_VRS = frozenset(b"OB OD OF OL OV OW SV UC UR UT UV".split())  # neither SQ nor UN: they may hold items
+_LONG_VRS = frozenset(b"OB OD OF OL OV OW SV UC UN UR UT UV".split())  # not SQ; UN may hold items
 _EXPLICIT = struct.Struct("<HH2sH")
 _IMPLICIT = struct.Struct("<HHL")
 _LENGTH = struct.Struct("<L")
@@ -54,9 +54,10 @@ def explicit_run(buffer: bytes, at: int, allowed: Allowance) -> tuple[int, int, 
         Where the run ended, how many elements it passed, and the bytes of their values.
     """
     count = weight = 0
-    last, bound, stops = len(buffer) - _HEAD, allowed.bound, allowed.stops
+    last, bound, stops, sequences = len(buffer) - _HEAD, allowed.bound, allowed.stops, sequence_tags()
     while at <= last and count < allowed.elements:
         group, element, vr, length = _EXPLICIT.unpack_from(buffer, at)
+        tag = group << 16 | element
         if vr in _SHORT_VRS:
             end = at + 8 + length
         elif vr in _LONG_VRS:
@@ -64,7 +65,9 @@ def explicit_run(buffer: bytes, at: int, allowed: Allowance) -> tuple[int, int, 
             end = at + _HEAD + length
         else:
             break
-        if not _LAST_BEFORE < group < _FIRST_BEHIND or end > bound or group << 16 | element in stops:
+        if not _LAST_BEFORE < group < _FIRST_BEHIND or end > bound or tag in stops:
+            break
+        if vr == b"UN" and tag in sequences:
             break
         if length > allowed.element_bytes or weight + length > allowed.header_bytes:
             break

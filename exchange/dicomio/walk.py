@@ -48,14 +48,22 @@ class _Kind(Enum):
 
 @dataclass(slots=True)
 class _Holder:
-    """What is open: `bound`, where it must have ended; `closed_by`, its delimiter, 0 if it ends by length."""
+    """What is open.
+
+    Attributes:
+        start: Of its value.
+        bound: Where it must have ended.
+        closed_by: Its delimiter, 0 if it ends by length.
+        undecided: Whether the first element may still switch the VR encoding.
+    """
 
     kind: _Kind
+    start: int
     bound: int
     closed_by: int
     implicit_vr: bool
     little_endian: bool
-    undecided: bool = False  # whether the first element may still switch the VR encoding
+    undecided: bool = False
     fragments: list[tuple[int, int]] | None = None
 
 
@@ -77,7 +85,12 @@ class Captured:
 
 @dataclass(slots=True)
 class WalkResult:
-    """What a walk found; offsets as in the stream that was walked."""
+    """What a walk found; offsets as in the stream that was walked.
+
+    Attributes:
+        sequence_ends: Of each top-level sequence of undefined length, first byte of its value to first byte
+            behind its delimiter.
+    """
 
     sop_class_uid: str = ""
     sop_instance_uid: str = ""
@@ -86,6 +99,7 @@ class WalkResult:
     implicit_vr: bool = False
     elements: int = 0
     header_bytes: int = 0
+    sequence_ends: dict[int, int] = field(default_factory=dict, repr=False)
     recognised: bool = field(default=False)  # an element of group 0008 was seen
     captured: dict[int, Captured] = field(default_factory=dict, repr=False)
 
@@ -104,7 +118,7 @@ class Walk:
         self._position = start
         self._pixels: _OpenPixels | None = None
         root = _Holder(
-            _Kind.ELEMENTS, window.end, 0, encoding.implicit_vr, encoding.little_endian, undecided=True
+            _Kind.ELEMENTS, start, window.end, 0, encoding.implicit_vr, encoding.little_endian, undecided=True
         )
         self._stack = [root]
 
@@ -147,7 +161,7 @@ class Walk:
             bound, closed_by = self._position + length, 0
             if bound > parent.bound:
                 raise truncated("a data element is longer than what holds it")
-        holder = _Holder(kind, bound, closed_by, parent.implicit_vr, parent.little_endian)
+        holder = _Holder(kind, self._position, bound, closed_by, parent.implicit_vr, parent.little_endian)
         self._stack.append(holder)
         return holder
 
@@ -176,8 +190,12 @@ class Walk:
 
     def _close_sequence(self, holder: _Holder) -> None:
         self._stack.pop()
-        if self._pixels is not None and len(self._stack) == 1:
+        if len(self._stack) > 1:
+            return
+        if self._pixels is not None:
             self._finish_encapsulated(holder.fragments or [])
+        else:
+            self.result.sequence_ends[holder.start] = self._position
 
     def _fragment(self, holder: _Holder, length: int) -> None:
         self._count()

@@ -10,9 +10,11 @@ content item that stayed only because one that went referred to it.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from pydicom.dataset import Dataset
 
+from exchange.dicomio.elements import KnownElement
 from exchange.dicomio.quiet import quiet
 from exchange.domain.codes import ReasonCode
 from exchange.domain.errors import HeldError
@@ -29,6 +31,7 @@ from redact.headers.patient import PATIENT_ID, PATIENT_NAME, PatientElements
 from redact.headers.place import Place, Result, Run
 from redact.headers.private import clean_private
 from redact.headers.profile import Option
+from redact.headers.recurring import Recurring, Treated, left_in, recurs
 from redact.headers.rules import Decision, Handling, rule_book_for
 from redact.headers.selectors import Trail
 from redact.headers.site_actions import carry_out
@@ -36,6 +39,7 @@ from redact.headers.tables import TypeNode
 from redact.headers.unlisted import clean_unlisted
 from redact.structured.admission import admit, is_rebuilt
 from redact.structured.content import CONTENT_SEQUENCES, ContentRule, ContentTree, take_out
+from redact.structured.items import CONTENT_SEQUENCE
 
 MAX_DEPTH = 64
 _SOP_CLASS_UID = 0x00080016
@@ -57,7 +61,12 @@ _HANDLERS: dict[Handling, Callable[[Run, Place], Result]] = {
 }
 
 
-def clean_header(ds: Dataset, context: HeaderContext, account: Account | None = None) -> HeaderOutcome:
+def clean_header(
+    ds: Dataset,
+    context: HeaderContext,
+    account: Account | None = None,
+    recurring: Recurring | None = None,
+) -> HeaderOutcome:
     """Clean a data set in place.
 
     The pixel data element is left to the pixel room; the file meta is left to `dicomio.write_instance`, which
@@ -67,6 +76,7 @@ def clean_header(ds: Dataset, context: HeaderContext, account: Account | None = 
         ds: Without or with pixel data; after an error it is half cleaned and must be thrown away.
         context: Profile, keys and identifiers of the whole study.
         account: Takes down what is done to each element and which rule says so; None where nobody asks.
+        recurring: What was done to other instances of the study; None for this one alone.
 
     Raises:
         HeldError: The object is of a kind that cannot be cleaned completely (`redact.structured.admission`),
@@ -76,17 +86,23 @@ def clean_header(ds: Dataset, context: HeaderContext, account: Account | None = 
         admit(ds, context.profile)
         if context.profile.retains_identity:
             context = context.less(own_identifiers(ds))
-        return _clean(ds, context, account)
+        return _clean(ds, context, account, recurring)
 
 
-def _clean(ds: Dataset, context: HeaderContext, account: Account | None) -> HeaderOutcome:
+def _clean(
+    ds: Dataset, context: HeaderContext, account: Account | None, recurring: Recurring | None
+) -> HeaderOutcome:
     sop_class = next(iter(strings(ds, _SOP_CLASS_UID, "UI")), "") if _SOP_CLASS_UID in ds else ""
     bits = record.embedded_overlay_bits(ds)
     rules = rule_book_for(context.profile, ds)
     run = Run(context, rules, PatientElements(ds, context.pseudonymiser), account)
     taken = TakenDocument.of(ds) if is_rebuilt(ds, context.profile.documents) else None
+    root = tables.type_root(sop_class)
     walker = _Walker(run, ContentTree(ds, run))
-    walker.walk(ds, tables.type_root(sop_class), "", ())
+    # Where somebody takes it down, and where elements decide about each other, each is looked at by itself.
+    if recurring is not None and account is None and taken is None and CONTENT_SEQUENCE not in ds:
+        walker.known = recurring.under(ds, run, root)
+    walker.walk(ds, root, "", ())
     document = _put_document(ds, taken, run) if taken is not None else None
     named = _STUDY_INSTANCE_UID in ds and not context.profile.retains_identity
     if account is not None:
@@ -126,12 +142,17 @@ def _findings(run: Run, bits: tuple[int, ...]) -> tuple[Finding, ...]:
 
 
 class _Walker:
-    """Goes through a data set and its items once."""
+    """Goes through a data set and its items once.
+
+    Attributes:
+        known: What was done to elements of other instances; None where it says nothing about this one.
+    """
 
     def __init__(self, run: Run, content: ContentTree) -> None:
         self._run = run
         self._content = content
         self._counts = dict.fromkeys(Result, 0)
+        self.known: dict[KnownElement, Treated] | None = None
 
     def counts(self) -> ActionCounts:
         """What was done so far; a sequence that stayed counts as kept."""
@@ -165,30 +186,66 @@ class _Walker:
         pseudonym = self._run.patient.names(ds) if trail else self._run.patient.pseudonym
         private: list[int] = []
         patient: list[tuple[Place, Decision]] = []
-        for key in list(ds.keys()):
+        known = self.known if item is None and not trail else None
+        for key, element in list(ds.items()):
             tag = int(key)
             if tag >> 16 & 1:
                 private.append(tag)
+                continue
+            if known is not None and recurs(element) and element in known:
+                self._repeat(ds, element, known[element])
                 continue
             vr = vr_of(ds, tag)
             decision = self._run.rules.decision(tag, vr, trail)
             place = Place(ds, tag, vr, decision.base, node, path, len(trail))
             if tag in {PATIENT_NAME, PATIENT_ID} and decision.handling is Handling.DISPOSE:
                 patient.append((place, decision))
+            elif known is not None and recurs(element):
+                known[element] = self._treat(place, element, decision)
             else:
                 rule = item.rule(tag, decision.site, self._run) if item is not None else None
                 self._element(place, decision, rule, trail)
-        if private and self._run.account is None and not self._run.rules.keeps_private:
-            for tag in private:
-                del ds[tag]
-            self._counts[Result.REMOVED] += len(private)
-        else:
-            for place, decision, result in clean_private(self._run, ds, private, path):
-                self._note(place, decision, result)
+        self._private(ds, private, path)
         for place, decision in patient:
             self._run.patient.replace(ds, place.tag, pseudonym)
             self._note(place, decision, Result.REPLACED)
         return item.leaves if item is not None else ""
+
+    def _private(self, ds: Dataset, private: Sequence[int], path: str) -> None:
+        """Clean the private elements of one level."""
+        if self._run.account is None and not self._run.rules.keeps_private:
+            for tag in private:
+                del ds[tag]
+            self._counts[Result.REMOVED] += len(private)
+            return
+        for place, decision, result in clean_private(self._run, ds, private, path):
+            self._note(place, decision, result)
+
+    def _treat(self, place: Place, element: KnownElement, decision: Decision) -> Treated:
+        """Clean one top-level element so that it can be done again to those alike."""
+        walker = _Walker(replace(self._run, uids={}, done=set()), self._content)
+        treated = walker.apart(place, element, decision)
+        self._repeat(place.ds, element, treated)
+        return treated
+
+    def apart(self, place: Place, element: KnownElement, decision: Decision) -> Treated:
+        """Clean one top-level element and nothing else; what was done to it."""
+        self._element(place, decision, None, ())
+        counts = {result: count for result, count in self._counts.items() if count}
+        return Treated(left_in(place.ds, element), counts, self._run.uids, frozenset(self._run.done))
+
+    def _repeat(self, ds: Dataset, element: KnownElement, treated: Treated) -> None:
+        """Leave of an element what was left of those alike, and count it."""
+        if treated.left is None:
+            ds.pop(element.tag, None)
+        elif treated.left is not element:
+            ds[element.tag] = treated.left
+        for result, count in treated.counts.items():
+            self._counts[result] += count
+        if treated.uids:
+            self._run.uids.update(treated.uids)
+        if treated.done:
+            self._run.done |= treated.done
 
     def _element(self, place: Place, decision: Decision, rule: ContentRule | None, trail: Trail) -> None:
         if rule is not None:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from struct import iter_unpack
 
 from pydicom.datadict import dictionary_has_tag
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 
@@ -23,6 +24,7 @@ from redact.identifiers.matcher import Matcher
 
 BINARY_VRS = frozenset({"US", "SS", "UL", "SL", "FL", "FD", "AT", "OD", "OF", "OL", "OV", "SV", "UV"})
 _MOST_VALUES = 16
+_POINTER_BYTES = 4
 _BY_CHANCE = 10**6  # a required number below this may be the patient's by chance
 _OF_PIXELS = frozenset({0x0028, 0x7FE0})
 _SINGLE = frozenset({"FL", "OF"})
@@ -39,6 +41,8 @@ def clean_numbers(run: Run, place: Place) -> Result:
         HeldError: `structured-content`, the object needs the number that is the patient's, or an array that
             holds an identifier.
     """
+    if place.vr == "AT":
+        _cut_to_pointers(place)
     if place.vr in ARRAY_VRS and (result := clean_array(run, place)) is not Result.KEPT:
         return result
     if not looks_numeric(place.ds, place.tag, place.vr):
@@ -56,6 +60,15 @@ def clean_numbers(run: Run, place: Place) -> Result:
         place.name,
         "look at the object, or give the element another value by a site rule",
     )
+
+
+def _cut_to_pointers(place: Place) -> None:
+    """Leave the whole pointers of an element that ends amid one, as every reader does."""
+    raw: object = place.ds.get_item(place.tag)
+    data = raw_bytes(place.ds, place.tag) or b""
+    whole = len(data) // _POINTER_BYTES * _POINTER_BYTES
+    if isinstance(raw, RawDataElement) and 0 < whole < len(data):
+        place.ds[Tag(place.tag)] = RawDataElement(*raw._replace(value=data[:whole], length=whole))
 
 
 def patients_numbers(matcher: Matcher, ds: Dataset, tag: int, vr: str) -> list[float]:

@@ -3,6 +3,8 @@
 Under a profile that retains identity there is no pseudonym in the object, and its own values count instead.
 """
 
+from collections.abc import Hashable
+
 from pydicom.dataset import Dataset
 
 from redact.headers.elements import put_ascii, strings
@@ -27,6 +29,11 @@ class PatientElements:
         self._study = _first(ds, _STUDY, "UI")
         self.pseudonym = self._of(ds)
         self._own = {tag: _plain(ds, tag, vr) for tag, vr in IDENTITY.items()}
+
+    @property
+    def facts(self) -> tuple[Hashable, ...]:
+        """All that decides what becomes of an element on account of whose it is."""
+        return self.pseudonym, self._study, *self._own.items()
 
     def owns(self, ds: Dataset, tag: int, own: int, vr: str) -> bool:
         """Whether an element of an item repeats a value of the object's own identity.

@@ -1,10 +1,13 @@
 """What a cleaned data set says of its own cleaning (PS3.15 E.1.1, PS3.3 C.12.1.1.3 and C.7.1.1)."""
 
 from collections.abc import Iterable
+from functools import lru_cache
 
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
+from exchange.dicomio.encode import encoded_element
 from redact.headers import tables
 from redact.headers.elements import put_ascii
 from redact.headers.profile import BASIC_PROFILE_CODE, CODE_MEANINGS, Option, Profile
@@ -56,15 +59,31 @@ def add_method_codes(ds: Dataset, codes: Iterable[str]) -> None:
     Raises:
         KeyError: A code is not in CID 7050.
     """
-    present = list(ds.DeidentificationMethodCodeSequence) if _METHOD_CODES in ds else []
-    known = {str(item.CodeValue) for item in present}
-    for code in dict.fromkeys(codes):
-        if code not in known:
-            item = Dataset()
-            item.CodeValue, item.CodingSchemeDesignator = code, "DCM"
-            item.CodeMeaning = CODE_MEANINGS[code]
-            present.append(item)
-    ds.DeidentificationMethodCodeSequence = Sequence(sorted(present, key=lambda item: str(item.CodeValue)))
+    written = ds.DeidentificationMethodCodeSequence if _METHOD_CODES in ds else ()
+    everything = tuple(sorted({str(item.CodeValue) for item in written} | set(codes)))
+    implicit_vr, little_endian = ds.original_encoding
+    if implicit_vr is None or little_endian is None:
+        ds.DeidentificationMethodCodeSequence = _items(everything)
+    else:
+        ds[_METHOD_CODES] = _encoded_items(everything, implicit_vr, little_endian)
+
+
+def _items(codes: Iterable[str]) -> Sequence:
+    items = []
+    for code in codes:
+        item = Dataset()
+        item.CodeValue, item.CodingSchemeDesignator = code, "DCM"
+        item.CodeMeaning = CODE_MEANINGS[code]
+        items.append(item)
+    return Sequence(items)
+
+
+@lru_cache(maxsize=256)
+def _encoded_items(codes: tuple[str, ...], implicit_vr: bool, little_endian: bool) -> RawDataElement:  # noqa: FBT001
+    ds = Dataset()
+    ds.DeidentificationMethodCodeSequence = _items(codes)
+    ds.set_original_encoding(implicit_vr, little_endian)
+    return encoded_element(ds, _METHOD_CODES)
 
 
 def embedded_overlay_bits(ds: Dataset) -> tuple[int, ...]:

@@ -13,6 +13,7 @@ from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 from pydicom.valuerep import PersonName
 
+from exchange.dicomio.elements import KnownElement
 from exchange.dicomio.quiet import quiet
 from exchange.domain.identifiers import HarvestedIdentifiers, Identifier, IdentifierKind
 from redact.documents.cda_reading import people_in_document
@@ -80,6 +81,33 @@ _DATE = re.compile(r"(\d{4})[.]?(\d{2})[.]?(\d{2})", re.ASCII)
 _SPACE = re.compile(r"\s+")
 
 
+class Harvester:
+    """Harvests one study's instances; elements that they have in common are read once.
+
+    Holds identifiers: as confidential as the headers.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[KnownElement, frozenset[Identifier]] = {}
+
+    def harvest(self, ds: Dataset) -> HarvestedIdentifiers:
+        """As `harvest`."""
+        with quiet():
+            found = set(_of_content_item(ds)) if CONCEPT_NAME in ds else set()
+            for key, element in ds.items():
+                if not key >> 16 & 1:
+                    found |= self._of_top_element(ds, int(key), element)
+            return HarvestedIdentifiers(frozenset(found) | people_in_document(ds))
+
+    def _of_top_element(self, ds: Dataset, tag: int, element: object) -> frozenset[Identifier]:
+        if not isinstance(element, KnownElement):
+            return frozenset(_of_public(ds, tag, ds.get_item(tag).VR, 0))
+        known = self._known.get(element)
+        if known is None:
+            known = self._known[element] = frozenset(_of_public(ds, tag, element.VR, 0))
+        return known
+
+
 def harvest(ds: Dataset) -> HarvestedIdentifiers:
     """All identifiers in a data set and its nested sequences.
 
@@ -89,26 +117,28 @@ def harvest(ds: Dataset) -> HarvestedIdentifiers:
     text and numbers under concepts that identify, too, and the codes that stand for a person; of a CDA
     document whom its header and entries name.
     """
-    with quiet():
-        return HarvestedIdentifiers(frozenset(_walk(ds, 0)) | people_in_document(ds))
+    return Harvester().harvest(ds)
 
 
-def _walk(ds: Dataset, depth: int) -> Iterator[Identifier]:
+def _of_item(item: Dataset, depth: int) -> Iterator[Identifier]:
     if depth > MAX_DEPTH:
         return
-    if CONCEPT_NAME in ds:
-        yield from _of_content_item(ds)
+    if CONCEPT_NAME in item:
+        yield from _of_content_item(item)
     # Iterating a data set itself would decode every element.
-    public = [(int(key), element.VR) for key, element in ds.items() if not key >> 16 & 1]
-    for tag, found in public:
-        vr = _known_vr(tag, found)
-        if vr == "SQ":
-            for item in ds[tag].value or ():
-                yield from _walk(item, depth + 1)
-                if tag in _PERSON_CODE_TAGS:
-                    yield from _of_person_code(item, keyword_for_tag(tag))
-        elif vr in {"PN", "DA", "DT", "UI"} or tag in _KIND_OF:
-            yield from _of_element(ds, tag, vr)
+    for tag, vr in [(int(key), element.VR) for key, element in item.items() if not key >> 16 & 1]:
+        yield from _of_public(item, tag, vr, depth)
+
+
+def _of_public(ds: Dataset, tag: int, found: str | None, depth: int) -> Iterator[Identifier]:
+    vr = _known_vr(tag, found)
+    if vr == "SQ":
+        for item in ds[tag].value or ():
+            yield from _of_item(item, depth + 1)
+            if tag in _PERSON_CODE_TAGS:
+                yield from _of_person_code(item, keyword_for_tag(tag))
+    elif vr in {"PN", "DA", "DT", "UI"} or tag in _KIND_OF:
+        yield from _of_element(ds, tag, vr)
 
 
 def _of_content_item(item: Dataset) -> Iterator[Identifier]:

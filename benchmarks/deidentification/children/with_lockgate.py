@@ -10,16 +10,18 @@ from pathlib import Path
 from runner import Held, run
 
 from agent.config.profiles import load_profile
+from exchange.dicomio.elements import KnownElements
 from exchange.dicomio.examine import examine
 from exchange.dicomio.getters import text
-from exchange.dicomio.header import Convertible, read_header_at
+from exchange.dicomio.header import read_header_at
 from exchange.dicomio.payloads import CopyPayload
 from exchange.dicomio.write import write_instance
 from exchange.domain.errors import HeldError, InputError
 from exchange.domain.identifiers import HarvestedIdentifiers
 from redact.headers.cleaner import clean_header
 from redact.headers.outcome import HeaderContext
-from redact.identifiers.harvest import harvest
+from redact.headers.recurring import Recurring
+from redact.identifiers.harvest import Harvester
 from redact.identifiers.pseudonymiser import Pseudonymiser
 from redact.stage import CleaningPlan, InstanceCleaner, Readers
 
@@ -28,14 +30,15 @@ KEY = bytes(range(1, 33))
 
 def prepare(job, files):
     profile, pseudonymiser = load_profile("default"), Pseudonymiser(KEY, "benchmark")
-    patients, found, known = {}, defaultdict(list), Convertible()
+    patients, found, known = {}, defaultdict(list), KnownElements()
+    harvester = Harvester()
     for source, _ in files:
         try:
             ds = read_header_at(examine(Path(source)), known=known)
         except InputError:
             continue
         patients[source] = (text(ds, "IssuerOfPatientID"), text(ds, "PatientID"))
-        found[patients[source]].append(harvest(ds))
+        found[patients[source]].append(harvester.harvest(ds))
     cleaners = {}
 
     def of_patient(source):
@@ -46,8 +49,8 @@ def prepare(job, files):
                 plan = CleaningPlan(profile, pseudonymiser, identifiers, Readers(), canary_seed=b"benchmark")
                 cleaners[key] = InstanceCleaner(plan).run
             else:
-                context = HeaderContext(profile, pseudonymiser, identifiers)
-                cleaners[key] = lambda source, target: only_clean(context, source, target, known)
+                context = HeaderContext(profile, pseudonymiser, identifiers), known, Recurring()
+                cleaners[key] = lambda source, target: only_clean(context, source, target)
         return cleaners[key]
 
     def clean(source, proposed):
@@ -60,10 +63,11 @@ def prepare(job, files):
     return clean
 
 
-def only_clean(context, source, target, known):
+def only_clean(study, source, target):
+    context, known, recurring = study
     layout = examine(source)
     ds = read_header_at(layout, known=known)
-    clean_header(ds, context)
+    clean_header(ds, context, recurring=recurring)
     payload = CopyPayload(layout) if layout.pixels else None
     write_instance(target, ds, layout.transfer_syntax_uid, payload)
 

@@ -6,7 +6,8 @@ from struct import pack
 import pytest
 from pydicom.dataset import Dataset
 
-from exchange.dicomio.header import Convertible, read_header
+from exchange.dicomio.elements import KnownElements
+from exchange.dicomio.header import read_header
 from exchange.dicomio.write import write_instance
 from exchange.domain.errors import InputError
 from tests.exchange.dicomio import build
@@ -33,7 +34,7 @@ def test_a_table_without_its_descriptor(before: bytes, tmp_path: Path) -> None:
     source = write(
         tmp_path / "x", before, build.implicit(LUT_DATA, WORDS), item(build.implicit(LUT_DATA, WORDS))
     )
-    known = Convertible()
+    known = KnownElements()
     for header in (read_header(source, known=known), read_header(source, known=known)):
         assert header[LUT_DATA].VR == header.VOILUTSequence[0][LUT_DATA].VR == "OW"
         assert header[LUT_DATA].value == header.VOILUTSequence[0][LUT_DATA].value == WORDS
@@ -51,7 +52,7 @@ def test_a_table_with_its_descriptor_has_the_vr_that_it_says(tmp_path: Path) -> 
 
 
 def test_what_was_read_with_its_descriptor_is_read_anew_without(tmp_path: Path) -> None:
-    known, data = Convertible(), build.implicit(LUT_DATA, WORDS)
+    known, data = KnownElements(), build.implicit(LUT_DATA, WORDS)
     descriptor = build.implicit(LUT_DESCRIPTOR, pack("<3H", 4, 0, 16))
     read_header(write(tmp_path / "with", descriptor, data), known=known)
     assert read_header(write(tmp_path / "without", data), known=known)[LUT_DATA].value == WORDS
