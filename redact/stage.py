@@ -31,6 +31,7 @@ from redact.headers.outcome import HeaderContext, HeaderOutcome
 from redact.headers.profile import Option, Profile
 from redact.headers.record import add_method_codes
 from redact.headers.recurring import Recurring
+from redact.identifiers.names import NameRecogniser
 from redact.identifiers.pseudonymiser import Pseudonymiser
 from redact.ocr.reader import TextReader
 from redact.pixels.boxes import BoxRule, TextBox
@@ -47,10 +48,17 @@ from redact.verify.proof import InstanceProof, Prover
 
 @dataclass(frozen=True)
 class Readers:
-    """The two readers, with different weights; None where the profile does not clean pixels."""
+    """What reads pixels and texts.
+
+    Attributes:
+        cleaner, prover: The two readers of pixels, with different weights; None where the profile does not
+            clean pixels.
+        names: Finds names in free text; None where the profile does not ask for it.
+    """
 
     cleaner: TextReader | None = None
     prover: TextReader | None = None
+    names: NameRecogniser | None = None
 
 
 @dataclass(frozen=True)
@@ -122,11 +130,15 @@ class CleanedInstance:
 
 
 class InstanceCleaner:
-    """Cleans and proves the instances of one study; compiles what it searches for once."""
+    """Cleans and proves the instances of one study; compiles what it searches for once.
+
+    Raises:
+        ModelError: The profile asks for a recogniser of names, and the plan has none.
+    """
 
     def __init__(self, plan: CleaningPlan) -> None:
         self._plan = plan
-        self._context = HeaderContext(plan.profile, plan.pseudonymiser, plan.identifiers)
+        self._context = HeaderContext(plan.profile, plan.pseudonymiser, plan.identifiers, plan.readers.names)
         profile = plan.profile
         expectations = Expectations.of(
             profile.options, plan.pseudonymiser, rules=profile.rules, retained=profile.retains_identity

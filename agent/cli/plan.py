@@ -1,5 +1,6 @@
 """`lockgate plan`: the effective configuration, and what would happen to a study, without doing it."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,6 +10,9 @@ from agent.cli.common import ConfigOption, JsonOption, print_json, site_file
 
 if TYPE_CHECKING:
     from agent.config.answers import PlanAnswer, PlannedStudy
+    from agent.config.firmware import FirmwareProfile
+    from redact.headers.profile import NameRecognition
+    from redact.identifiers.names import NameRecogniser
 
 EPILOG = """\b
 Examples:
@@ -42,14 +46,14 @@ def plan(
     path = site_file(config)
     loaded = load_site(path)
     routes = load_routes(loaded)
+    machine, firmware = detect_machine(), firmware_profile(loaded.site.firmware_profile)
     studies: tuple[PlannedStudy, ...] | None = None
     refused: dict[str, int] = {}
     if study is not None:
         from agent.policy.plan import plan_studies
 
         connection = None if called_ae is None else ConnectionFacts(called_ae, calling_ae, peer)
-        studies, refused = plan_studies(study, routes, connection)
-    machine, firmware = detect_machine(), firmware_profile(loaded.site.firmware_profile)
+        studies, refused = plan_studies(study, routes, connection, partial(_open_names, firmware))
     answer = PlanAnswer(
         file=str(loaded.file),
         sha256=loaded.sha256,
@@ -67,6 +71,12 @@ def plan(
         _show_configuration(answer)
     else:
         _show_studies(studies, refused)
+
+
+def _open_names(firmware: "FirmwareProfile", wanted: "NameRecognition") -> "NameRecogniser":
+    from agent.inference.names import open_names
+
+    return open_names(wanted, firmware.inference.execution_providers)[0]
 
 
 def _show_configuration(answer: "PlanAnswer") -> None:
@@ -98,7 +108,7 @@ def _show_studies(studies: "tuple[PlannedStudy, ...]", refused: dict[str, int]) 
             )
             typer.echo(
                 f"    identity {route.identity}, profile {route.profile or 'none'}, pixels: {route.pixels},"
-                f" documents: {route.documents}"
+                f" documents: {route.documents}, names in free text: {route.names}"
             )
             if route.reason:
                 typer.echo(f"    reason: {route.reason}")

@@ -8,7 +8,7 @@ import typer
 from agent.cli.common import JsonOption, print_json
 
 if TYPE_CHECKING:
-    from agent.config.answers import ProfileDifference
+    from agent.config.answers import ProfileDifference, ShownNames
 
 EPILOG = """\b
 Examples:
@@ -69,6 +69,7 @@ def show(profile: Named, config: SiteOption = None, as_json: JsonOption = False)
 
     from agent.config.answers import ProfileAnswer, ShownRule
     from agent.config.profiles import find_profile
+    from agent.policy.difference import shown_names
     from redact.headers.profile import BASIC_PROFILE_CODE, CODE_MEANINGS, IDENTITY
     from redact.headers.tables import edition
 
@@ -86,6 +87,7 @@ def show(profile: Named, config: SiteOption = None, as_json: JsonOption = False)
         tableEdition=edition(),
         options={code: CODE_MEANINGS[code] for code in codes},
         documents=loaded.profile.documents.value,
+        names=shown_names(loaded.profile),
         rules=tuple(
             ShownRule(
                 number=rule.number,
@@ -108,6 +110,7 @@ def show(profile: Named, config: SiteOption = None, as_json: JsonOption = False)
     for code, meaning in answer.options.items():
         print(f"  {code}  {meaning}")
     print(f"  documents: {answer.documents}")
+    print(f"  names in free text: {_names(answer.names)}")
     for rule in ordered:
         print(f"  site rule {rule.number} (line {rule.line}): {rule}")
 
@@ -139,6 +142,13 @@ def _folder(config: Path | None) -> Path | None:
     return config.resolve().parent if config is not None else None
 
 
+def _names(shown: "ShownNames | None") -> str:
+    if shown is None:
+        return "not looked for"
+    pin = f", sha256 {shown.sha256}" if shown.sha256 else ""
+    return f"{shown.recogniser}, threshold {shown.threshold:g}{pin}"
+
+
 def _tell(found: "ProfileDifference") -> None:
     from redact.headers.profile import CODE_MEANINGS
 
@@ -151,6 +161,8 @@ def _tell(found: "ProfileDifference") -> None:
             print(f"{sign} option {code}  {CODE_MEANINGS[code]}")
     if found.documentsBefore != found.documentsAfter:
         print(f"- documents: {found.documentsBefore}\n+ documents: {found.documentsAfter}")
+    if found.namesBefore != found.namesAfter:
+        print(f"- names: {_names(found.namesBefore)}\n+ names: {_names(found.namesAfter)}")
     for rule in found.rules:
         if rule.before is not None:
             print(f"- rule (line {rule.lineBefore}): {rule.before}")

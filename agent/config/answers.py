@@ -74,6 +74,7 @@ class PlannedRoute(_Answer):
         None, description="Of a return route: what becomes of a study whose patient is unknown here."
     )
     documents: str
+    names: str = Field(description="What looks for names in free text, besides identifiers and vocabulary.")
     elements: tuple[PlannedElement, ...]
     held: dict[str, int] = Field(description="Instances that would be held, by reason code.")
 
@@ -136,6 +137,14 @@ class ShownRule(_Answer):
     when: str = Field(description="Empty where it always holds.")
 
 
+class ShownNames(_Answer):
+    """A recogniser of names as a profile asks for it."""
+
+    recogniser: str
+    threshold: float
+    sha256: str = Field(description="What must decide its answers; empty where nothing is pinned.")
+
+
 class ProfileAnswer(ProfileSide):
     """`lockgate profiles show --json`."""
 
@@ -146,6 +155,7 @@ class ProfileAnswer(ProfileSide):
     tableEdition: str = Field(description="Edition of PS3.15 Table E.1-1 that is applied.")  # noqa: N815
     options: dict[str, str] = Field(description="Meaning by code of CID 7050, the Basic Profile first.")
     documents: Literal["hold", "rebuild"] = Field(description="What becomes of encapsulated PDF and CDA.")
+    names: ShownNames | None = Field(description="Looks for names in free text; null where nothing does.")
     rules: tuple[ShownRule, ...] = Field(description="The most specific first: it counts.")
 
 
@@ -190,6 +200,8 @@ class ProfileDifference(_Answer):
     optionsRemoved: tuple[str, ...]  # noqa: N815
     documentsBefore: Literal["hold", "rebuild"]  # noqa: N815
     documentsAfter: Literal["hold", "rebuild"]  # noqa: N815
+    namesBefore: ShownNames | None  # noqa: N815
+    namesAfter: ShownNames | None  # noqa: N815
     rules: tuple[ChangedRule, ...]
     elements: tuple[ChangedElement, ...] = Field(
         description="Of PS3.6, in the data set itself, where no rule's condition holds."

@@ -1,5 +1,6 @@
 """A de-identification profile's file: its shape, and what each value must be."""
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Annotated, Literal, Self
 
@@ -30,6 +31,7 @@ from redact.headers.selectors import PrivateSelector, Selector, VrSelector, vr_b
 from redact.headers.site_rules import RuleAction, SiteRule
 
 _ASKED_VRS = (TEXT_VRS | ASCII_VRS) - {"DA", "DT", "TM"}
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _SELECTORS = ("keyword", "tag", "vr", "path", "private")
 _OF_A_PATIENT = frozenset({"PatientID", "OtherPatientIDs", "AccessionNumber"})
 _VRS = (
@@ -89,6 +91,12 @@ def _listed(value: object) -> object:
 def _code(value: object) -> object:
     # CID 7050 codes look like numbers; unquoted they are read as such, and mean the same.
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _digest(value: str) -> str:
+    if not _SHA256.fullmatch(value):
+        raise refuse("this is no SHA-256", "write 64 hex digits in lower case, as sha256sum prints them")
+    return value
 
 
 def _vr(value: str) -> str:
@@ -257,6 +265,26 @@ class RuleEntry(_Part):
         return SiteRule(self.selector(), self.action, self.value or "", when, number, line)
 
 
+class Names(_Part):
+    """A recogniser that takes names from free text which the vocabulary lets stay; off where absent."""
+
+    recogniser: Annotated[str, Strict(), Field(min_length=1)] = Field(
+        description="Of those that are installed: an entry point of the group lockgate.names, or our own"
+        " token-classification."
+    )
+    threshold: Annotated[float, Strict(), Field(gt=0, le=1)] = Field(
+        0.5, description="What it is less confident of stays."
+    )
+    model: Annotated[str, Strict(), Field(min_length=1)] | None = Field(
+        None, description="Folder of its model; a relative one starts at the profile's folder."
+    )
+    sha256: Annotated[str, Strict(), AfterValidator(_digest)] | None = Field(
+        None,
+        description="Pins what decides its answers; of token-classification the digest of its SHA256SUMS.",
+        json_schema_extra={"pattern": "^[0-9a-f]{64}$"},
+    )
+
+
 class ProfileFile(_Part):
     """A de-identification profile: the Basic Profile of PS3.15 Annex E, options, and a site's own rules."""
 
@@ -290,6 +318,7 @@ class ProfileFile(_Part):
         Documents.HOLD,
         description="Encapsulated PDF and CDA: held for a person, or rebuilt from their cleaned words.",
     )
+    names: Names | None = Field(None, description="Looks for names of people in free text; off by default.")
     rules: tuple[RuleEntry, ...] = Field(
         (), description="Of several that select an element the most specific counts; ties are an error."
     )

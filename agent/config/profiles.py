@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from agent.config.problems import MistakesError, Problem
+from agent.config.problems import MistakesError, Problem, nearest
 from agent.config.shipped import shipped
 from agent.config.source import Path as Place
 from agent.config.source import Position, Source, read_source
@@ -17,7 +17,7 @@ from exchange.domain.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from agent.config.profile_file import RuleEntry
-    from redact.headers.profile import Documents, Profile
+    from redact.headers.profile import Documents, NameRecognition, Profile
     from redact.headers.site_rules import SiteRule
 
 OWN_FOLDER = "profiles"
@@ -90,7 +90,7 @@ def read_profile(path: Path, name: str = "") -> LoadedProfile:
         ) from error
     if len(data) > _MOST_BYTES:
         raise MistakesError(file, [Problem(file, 0, 0, "is larger than 1 MiB", "give a profile")])
-    reading = _Reading(file, read_source(text))
+    reading = _Reading(file, read_source(text), path.resolve().parent)
     profile = reading.profile(name)
     if profile is None:
         raise MistakesError(file, reading.problems)
@@ -103,7 +103,7 @@ def profile_of(data: Mapping[str, Any]) -> "Profile":
     Raises:
         MistakesError: A `ConfigurationError` with every mistake in `.problems`, without lines.
     """
-    reading = _Reading("profile", Source(value=dict(data)))
+    reading = _Reading("profile", Source(value=dict(data)), Path.cwd())
     profile = reading.profile("")
     if profile is None:
         raise MistakesError("the profile", reading.problems)
@@ -113,8 +113,9 @@ def profile_of(data: Mapping[str, Any]) -> "Profile":
 class _Reading:
     """One reading of a profile file: all its mistakes, or the profile."""
 
-    def __init__(self, file: str, source: Source) -> None:
+    def __init__(self, file: str, source: Source, folder: Path) -> None:
         self.source = source
+        self._folder = folder
         self._file = file
         self.problems = [
             Problem(file, one.position.line, one.position.column, one.message, one.instead)
@@ -151,12 +152,13 @@ class _Reading:
         documents = Documents.REBUILD if rebuilds else Documents.HOLD
         reason = self._reason(value)
         retained = value.get("identity") == "retained"
+        names = self._names(value.get("names"))
         self._documents(documents, options, retained=retained)
         self._meaning(options, rules, retained=retained)
         self.problems = list(dict.fromkeys(self.problems))
         if self.problems:
             return None
-        return Profile(str(value["profile"]), options, tuple(rules), documents, reason)
+        return Profile(str(value["profile"]), options, tuple(rules), documents, reason, names)
 
     def _reason(self, value: Mapping[str, Any]) -> str:
         """Why identity is retained; "" where it is removed."""
@@ -174,6 +176,36 @@ class _Reading:
             message, instead = "a reason is for identity: retained only", "leave it out"
             self._at(self.source.key_at(("reason",)), message, instead)
         return ""
+
+    def _names(self, raw: object) -> "NameRecognition | None":
+        """What looks for names; None where nothing does, or what is written is not well-formed."""
+        from agent.config.profile_file import Names
+        from agent.config.recognisers import distribution_of, installed_recognisers
+        from redact.headers.profile import NameRecognition
+
+        try:
+            entry = Names.model_validate(raw)
+        except ValidationError:
+            return None  # said already
+        known = installed_recognisers()
+        offers = known.get(entry.recogniser, ())
+        if not offers:
+            near = nearest(entry.recogniser, tuple(known))
+            hint = f"did you mean {near}? " if near else ""
+            message = f"no recogniser of names {entry.recogniser!r} is installed"
+            self._say(("names", "recogniser"), message, f"{hint}installed are {', '.join(known)}")
+        elif len(offers) > 1:
+            packages = " and ".join(distribution_of(one)[0] for one in offers)
+            message = f"{packages} both offer the recogniser of names {entry.recogniser}"
+            self._say(("names", "recogniser"), message, "uninstall one")
+        if entry.model is not None and entry.sha256 is None:
+            self._say(("names", "model"), "the model is not pinned", "add sha256: what its digest must be")
+        folder = self._folder / entry.model if entry.model is not None else None
+        if folder is not None and not folder.is_dir():
+            self._say(("names", "model"), f"there is no folder {folder}", "name the folder of the model")
+        return NameRecognition(
+            entry.recogniser, entry.threshold, entry.sha256 or "", str(folder) if folder else ""
+        )
 
     def _rules(self, listed: object) -> "Iterator[SiteRule]":
         """The rules that are well-formed, each judged apart from the others."""

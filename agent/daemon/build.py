@@ -35,7 +35,7 @@ from exchange.keys.storage import STORAGE_KEY, FileKeyEncryption, make_storage_k
 from exchange.receipts.facts import AgentFacts
 from exchange.receipts.issuer import ReceiptIssuer
 from exchange.spool.store import Spool
-from redact.headers.profile import Option
+from redact.headers.profile import NameRecognition, Option
 
 MODEL_CATALOGUE = "config/models.yaml"
 _MIB = 1024 * 1024
@@ -124,6 +124,12 @@ def cleans_pixels(configuration: Configuration) -> bool:
     """Whether any route reads pixels."""
     profiles = (route.profile for route in configuration.routes.routes)
     return any(profile and Option.CLEAN_PIXEL_DATA in profile.options for profile in profiles)
+
+
+def name_recognitions(configuration: Configuration) -> tuple[NameRecognition, ...]:
+    """What the routes' profiles let look for names, each once."""
+    profiles = (route.profile for route in configuration.routes.routes)
+    return tuple(dict.fromkeys(one.names for one in profiles if one is not None and one.names is not None))
 
 
 def require_models(configuration: Configuration) -> None:

@@ -29,7 +29,14 @@ from agent.config.models import Site
 from agent.custody.listings import counts
 from agent.daemon.answers import StatusAnswer
 from agent.daemon.arrivals import ArrivalQueue, index_spool
-from agent.daemon.build import Parts, agent_facts, build, cleans_pixels, read_configuration
+from agent.daemon.build import (
+    Parts,
+    agent_facts,
+    build,
+    cleans_pixels,
+    name_recognitions,
+    read_configuration,
+)
 from agent.daemon.control import ControlInterface
 from agent.daemon.control_socket import bind_control, control_server
 from agent.daemon.dicomweb import DicomwebServer, open_dicomweb
@@ -42,7 +49,7 @@ from agent.pipeline.housekeeping import keep_house
 from agent.pipeline.notices import take_notice
 from agent.pipeline.retire import sweep_frozen
 from agent.pipeline.schedule import recover, start, tick
-from agent.pipeline.work import WARM
+from agent.pipeline.work import WARM, WarmTask
 from exchange.dimse.tls import server_context
 from exchange.domain.errors import ConfigurationError, LockgateError
 from exchange.intake.dicom import DicomIntake
@@ -216,7 +223,9 @@ class Daemon:
         """Start a worker and build its readers, so that the first study does not wait for them."""
         appliance = self._parts.appliance
         try:
-            appliance.pool.submit(WARM, cleans_pixels(appliance.configuration), seconds=_WARM_SECONDS)
+            configuration = appliance.configuration
+            task = WarmTask(cleans_pixels(configuration), name_recognitions(configuration))
+            appliance.pool.submit(WARM, task, seconds=_WARM_SECONDS)
         except LockgateError as error:
             log.error("worker not ready", error_type=type(error).__name__, reason=str(error))
 

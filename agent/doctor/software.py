@@ -92,6 +92,21 @@ def models(_: Surroundings) -> Answer:
     return Status.PASS, f"{len(found)} files with the pinned digests"
 
 
+def names(surroundings: Surroundings) -> Answer:
+    """Every recogniser of names that a route's profile asks for can be opened, and is the pinned one."""
+    from agent.inference.names import open_names
+    from agent.policy.lookup import load_routes
+
+    if surroundings.loaded is None:
+        return Status.SKIP, "needs a valid site file"
+    routes = load_routes(surroundings.loaded).routes
+    wanted = dict.fromkeys(one.profile.names for one in routes if one.profile and one.profile.names)
+    found = [open_names(one)[1] for one in wanted]
+    if not found:
+        return Status.PASS, "no route lets names be looked for in free text"
+    return Status.PASS, ", ".join(f"{one.name} ({one.version}, {one.sha256[:16]})" for one in found)
+
+
 def codecs(_: Surroundings) -> Answer:
     """The decoders of the common compressed transfer syntaxes are there."""
     from pydicom.pixels.decoders.base import get_decoder

@@ -93,18 +93,29 @@ def open_session(
     Raises:
         ModelError: File missing or not the pinned one, onnxruntime missing, or no provider loads it.
     """
+    entry = store.catalogue.file(model_id)
+    session, provider, fallback = load_weights(store.load(model_id), providers, threads)
+    facts = ModelFacts(model_id, f"{entry.package}-{entry.version}", entry.sha256, provider, fallback)
+    return OnnxSession(session, facts, _characters(store, model_id, session))
+
+
+def load_weights(weights: bytes, providers: Sequence[str], threads: int) -> tuple[Any, str, tuple[str, ...]]:
+    """A session of onnxruntime over checked weights.
+
+    Returns:
+        The session, its provider, and the providers that were asked for first and are not available.
+
+    Raises:
+        ModelError: onnxruntime is missing, or no provider loads it.
+    """
     try:
         import onnxruntime
     except ImportError as error:
         raise ModelError(
             "cannot load models: onnxruntime is not installed", "install lockgate[cpu] or lockgate[gpu]"
         ) from error
-    entry = store.catalogue.file(model_id)
-    weights = store.load(model_id)
     onnxruntime.set_default_logger_severity(_FATAL_ONLY)
-    session, provider, fallback = _first_that_loads(onnxruntime, weights, _order(providers), threads)
-    facts = ModelFacts(model_id, f"{entry.package}-{entry.version}", entry.sha256, provider, fallback)
-    return OnnxSession(session, facts, _characters(store, model_id, session))
+    return _first_that_loads(onnxruntime, weights, _order(providers), threads)
 
 
 def model_facts(*sessions: OnnxSession) -> tuple[ModelFacts, ...]:

@@ -22,6 +22,7 @@ from exchange.receipts.facts import (
     EvidenceFacts,
     IdentityFacts,
     MethodCode,
+    NameRecogniserFacts,
     OcrModel,
     PixelFacts,
     PolicyFacts,
@@ -279,7 +280,13 @@ def _cleaning(detail: ExchangeDetail) -> DeidentificationFacts:
         date_shift="yes" if actions.get("shifted", 0) else "no",
         pixel=_pixel(detail),
         proof=_proof(detail),
+        name_recognisers=_name_recognisers(counts.get("nameRecognisers", ())),
     )
+
+
+def _name_recognisers(listed: Any) -> tuple[NameRecogniserFacts, ...] | None:
+    """None where nothing looked for names: the receipt is silent then, as those before it were."""
+    return tuple(NameRecogniserFacts(**one) for one in listed) or None
 
 
 def _pixel(detail: ExchangeDetail) -> PixelFacts | None:

@@ -72,6 +72,9 @@ def merged(new: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
         if before.get(key) != new.get(key):
             both[key] = "not shown"
     both["methodCodes"] = sorted({*new.get("methodCodes", ()), *before.get("methodCodes", ())})
+    used = [one for counts in (new, before) for one in counts.get("nameRecognisers", ())]
+    if used:
+        both["nameRecognisers"] = [one for number, one in enumerate(used) if one not in used[:number]]
     if "not examined" in (new.get("pixels"), before.get("pixels")):
         both["pixels"] = "not examined"
     return both

@@ -61,6 +61,7 @@ class CleanedPart:
     findings: tuple[Finding, ...]
     cleaner: tuple[ModelFacts, ...]
     prover: tuple[ModelFacts, ...]
+    names: tuple[ModelFacts, ...] = ()
     keys: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
 
@@ -91,6 +92,7 @@ def part_of(result: CleanResult, links: tuple[StudyEntry, ...] = ()) -> CleanedP
         findings=tuple(dict.fromkeys(found for one in instances for found in one.findings)),
         cleaner=result.cleaner,
         prover=result.prover,
+        names=result.names,
         keys=result.keys,
     )
 
@@ -225,7 +227,17 @@ def _counts(rows: Iterable[FrozenInstance], parts: Sequence[CleanedPart], profil
         "proofMethod": METHOD,
         "cleanerModels": _models(parts[0].cleaner),
         "proverModels": _models(parts[0].prover),
+        **_names(parts, profile),
     }
+
+
+def _names(parts: Sequence[CleanedPart], profile: Profile) -> dict[str, Any]:
+    """What looked for names in texts; nothing where nothing did."""
+    if profile.names is None:
+        return {}
+    used = dict.fromkeys(facts for part in parts for facts in part.names)
+    threshold = f"{profile.names.threshold:g}"
+    return {"nameRecognisers": [{**one, "threshold": threshold} for one in _models(tuple(used))]}
 
 
 def _over(sets: Iterable[frozenset[str]]) -> frozenset[str]:

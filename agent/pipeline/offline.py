@@ -23,9 +23,19 @@ from agent.pipeline.report import (
     ReportedBox,
     ReportedFile,
     ReportedReason,
+    ReportedRecogniser,
     Totals,
 )
-from agent.pipeline.work import CLEAN, SURVEY, CleanResult, CleanTask, HeldInstance, SurveyedFile
+from agent.pipeline.work import (
+    CLEAN,
+    SURVEY,
+    WARM,
+    CleanResult,
+    CleanTask,
+    HeldInstance,
+    SurveyedFile,
+    WarmTask,
+)
 from agent.workers.pool import Pool
 from exchange.domain.codes import ReasonCode
 from exchange.domain.errors import ConfigurationError
@@ -78,6 +88,7 @@ def clean_offline(job: CleanJob, pool: Pool, slots: int) -> CleanReport:
         LockgateError: A worker or a model failed.
     """
     _check_places(job)
+    names = _names(job.profile, pool)
     files = dict(_inputs(job.source))
     make_folder(job.target)
     partial = job.target / _PARTIAL
@@ -89,7 +100,17 @@ def clean_offline(job: CleanJob, pool: Pool, slots: int) -> CleanReport:
         _place(job.target, outcomes)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-    return _report(job, files, outcomes)
+    return _report(job, files, outcomes, names)
+
+
+def _names(profile: Profile, pool: Pool) -> ReportedRecogniser | None:
+    """What will look for names; whether it can be opened is known before the first file is read."""
+    if profile.names is None:
+        return None
+    (found,) = pool.submit(WARM, WarmTask(pixels=False, names=(profile.names,)), seconds=_SECONDS)
+    return ReportedRecogniser(
+        name=found.name, version=found.version, sha256=found.sha256, threshold=profile.names.threshold
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +252,9 @@ def output_of(one: CleanedInstance) -> Path:
     return Path(one.study_instance_uid) / one.series_instance_uid / f"{one.sop_instance_uid}.dcm"
 
 
-def _report(job: CleanJob, files: dict[str, Path], outcomes: _Outcomes) -> CleanReport:
+def _report(
+    job: CleanJob, files: dict[str, Path], outcomes: _Outcomes, names: ReportedRecogniser | None
+) -> CleanReport:
     entries = tuple(_entry(name, outcomes) for name in files)
     counted = {status: sum(one.status == status for one in entries) for status in ("clean", "held", "failed")}
     return CleanReport(
@@ -240,6 +263,7 @@ def _report(job: CleanJob, files: dict[str, Path], outcomes: _Outcomes) -> Clean
         profileSha256=job.profile.sha256,
         identity="retained" if job.profile.retains_identity else None,
         reason=job.profile.reason or None,
+        names=names,
         key=cast("Literal['site', 'file', 'ephemeral']", job.epochs.keys.source),
         totals=Totals(**counted),
         files=entries,

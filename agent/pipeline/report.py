@@ -53,6 +53,15 @@ class ReportedFile(_Part):
     actions: ReportedActions = ReportedActions()
 
 
+class ReportedRecogniser(_Part):
+    """What looked for names in free text, as installed."""
+
+    name: str
+    version: str
+    sha256: Sha256
+    threshold: float
+
+
 class Totals(_Part):
     """Files by status."""
 
@@ -72,6 +81,9 @@ class CleanReport(_Part):
         None, description="retained: what is clean names its patient still; absent where identity is removed."
     )
     reason: str | None = Field(None, description="Why identity is retained, of the profile; else absent.")
+    names: ReportedRecogniser | None = Field(
+        None, description="What looked for names in free text; absent where the profile has nothing do so."
+    )
     key: Literal["site", "file", "ephemeral"]
     totals: Totals
     files: tuple[ReportedFile, ...]
@@ -79,4 +91,5 @@ class CleanReport(_Part):
     def to_json(self) -> str:
         """The report as JSON text."""
         absent = {"identity", "reason"} if self.identity is None else set()
+        absent |= {"names"} if self.names is None else set()
         return self.model_dump_json(by_alias=True, indent=2, exclude=absent) + "\n"

@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 from agent.config.logs import configure_logs
+from agent.inference.names import open_names
 from agent.inference.readers import open_reader, open_store
 from agent.inference.session import ModelFacts
 from agent.pipeline.scratch import clean_to
@@ -20,12 +21,13 @@ from exchange.dicomio.examine import examine
 from exchange.dicomio.getters import text, uid
 from exchange.dicomio.header import read_header, read_header_at
 from exchange.domain.codes import ReasonCode
-from exchange.domain.errors import HeldError, InputError
+from exchange.domain.errors import HeldError, InputError, ModelError
 from exchange.domain.identifiers import HarvestedIdentifiers, Identifier
 from exchange.domain.source import Source
 from exchange.spool.sealed import new_data_key
-from redact.headers.profile import Profile
+from redact.headers.profile import NameRecognition, Profile
 from redact.identifiers.harvest import Harvester
+from redact.identifiers.names import NameRecogniser
 from redact.identifiers.pseudonymiser import Pseudonymiser
 from redact.ocr.reader import TextReader
 from redact.reconcile.coerce import patient_of
@@ -70,6 +72,7 @@ class Models:
     """A worker's readers, each built when it is first needed."""
 
     facts: WorkerFacts
+    _names: dict[NameRecognition, tuple[NameRecogniser, ModelFacts]] = field(default_factory=dict)
 
     @cached_property
     def cleaner(self) -> tuple[TextReader, tuple[ModelFacts, ...]]:
@@ -85,6 +88,12 @@ class Models:
     def dciodvfy(self) -> Dciodvfy | None:
         """The second opinion on the IOD; None where it is not configured."""
         return Dciodvfy(self.facts.dciodvfy) if self.facts.dciodvfy else None
+
+    def names(self, wanted: NameRecognition) -> tuple[NameRecogniser, ModelFacts]:
+        """The recogniser of names that a profile asks for."""
+        if wanted not in self._names:
+            self._names[wanted] = open_names(wanted, self.facts.providers, self.facts.threads)
+        return self._names[wanted]
 
     def _open(self, name: str) -> tuple[TextReader, tuple[ModelFacts, ...]]:
         store = open_store(self.facts.catalogue, self.facts.model_folders)
@@ -175,6 +184,7 @@ class CleanResult:
 
     Attributes:
         cleaner, prover: Facts of the models that read the pixels.
+        names: Of what looked for names in texts.
         keys: Open the sealed files.
     """
 
@@ -182,14 +192,32 @@ class CleanResult:
     held: tuple[HeldInstance, ...]
     cleaner: tuple[ModelFacts, ...]
     prover: tuple[ModelFacts, ...]
+    names: tuple[ModelFacts, ...] = ()
     keys: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
 
-def warm(cleans_pixels: bool, context: WorkerContext) -> None:  # noqa: FBT001 - a task has one payload
-    """Build the readers before the first study needs them."""
+@dataclass(frozen=True, slots=True)
+class WarmTask:
+    """Which models will be needed."""
+
+    pixels: bool
+    names: tuple[NameRecognition, ...] = ()
+
+
+def warm(task: WarmTask, context: WorkerContext) -> tuple[ModelFacts, ...]:
+    """Build the models before the first study needs them.
+
+    Returns:
+        What looks for names, in the order of the task.
+
+    Raises:
+        ModelError: One cannot be built.
+    """
     models: Models = context.state
-    if cleans_pixels:
+    names = tuple(models.names(wanted)[1] for wanted in task.names)
+    if task.pixels:
         _ = models.cleaner, models.prover
+    return names
 
 
 def index_files(files: Sequence[tuple[str, Source]], context: WorkerContext) -> IndexedPart:
@@ -257,9 +285,18 @@ def clean_files(task: CleanTask, context: WorkerContext) -> CleanResult:
         iod_required=task.iod_required,
     )
     facts: tuple[tuple[ModelFacts, ...], tuple[ModelFacts, ...]] = ((), ())
+    names: tuple[ModelFacts, ...] = ()
     if plan.cleans_pixels:
         plan = plan.reading_with(Readers(models.cleaner[0], models.prover[0]))
         facts = (models.cleaner[1], models.prover[1])
+    if task.profile.names is not None:
+        try:
+            recogniser, said = models.names(task.profile.names)
+        except ModelError as error:
+            held_all = tuple(HeldInstance(key, ReasonCode.NAMES, "", error.message) for key, _ in task.files)
+            return CleanResult((), held_all, *facts)
+        names = (said,)
+        plan = plan.reading_with(replace(plan.readers, names=recogniser))
     cleaner = InstanceCleaner(plan)
     cleaned, held = [], []
     keys = {key: new_data_key() for key, _ in task.files} if task.sealed else {}
@@ -269,4 +306,4 @@ def clean_files(task: CleanTask, context: WorkerContext) -> CleanResult:
         except (HeldError, InputError) as error:
             held.append(HeldInstance.of(key, error))
         context.progress(1)
-    return CleanResult(tuple(cleaned), tuple(held), *facts, keys)
+    return CleanResult(tuple(cleaned), tuple(held), *facts, names, keys)

@@ -1,4 +1,4 @@
-"""What two profiles do differently: options, documents, rules of the site, and every element of PS3.6."""
+"""What two profiles do differently: options, documents, names, rules, and every element of PS3.6."""
 
 from collections.abc import Iterator
 from typing import Literal
@@ -6,7 +6,14 @@ from typing import Literal
 from pydicom._dicom_dict import DicomDictionary
 from pydicom.datadict import keyword_for_tag
 
-from agent.config.answers import ChangedElement, ChangedRule, ProfileDifference, ProfileSide, Treated
+from agent.config.answers import (
+    ChangedElement,
+    ChangedRule,
+    ProfileDifference,
+    ProfileSide,
+    ShownNames,
+    Treated,
+)
 from agent.config.profiles import LoadedProfile
 from redact.headers._generated.confidentiality import ROWS
 from redact.headers.account import rule_behind
@@ -35,13 +42,27 @@ def difference(before: LoadedProfile, after: LoadedProfile) -> ProfileDifference
         optionsRemoved=tuple(sorted(old - new)),
         documentsBefore=before.profile.documents.value,
         documentsAfter=after.profile.documents.value,
+        namesBefore=shown_names(before.profile),
+        namesAfter=shown_names(after.profile),
         rules=rules,
         elements=elements,
     )
 
 
 def _alike(before: Profile, after: Profile) -> bool:
-    return (before.documents, before.reason) == (after.documents, after.reason)
+    return (before.documents, before.reason, shown_names(before)) == (
+        after.documents,
+        after.reason,
+        shown_names(after),
+    )
+
+
+def shown_names(profile: Profile) -> ShownNames | None:
+    """What looks for names in free text; wherever its model lies, what decides its answers is pinned."""
+    wanted = profile.names
+    if wanted is None:
+        return None
+    return ShownNames(recogniser=wanted.recogniser, threshold=wanted.threshold, sha256=wanted.sha256)
 
 
 def _side(loaded: LoadedProfile) -> ProfileSide:

@@ -8,7 +8,7 @@ here; the plan says whether the profile would look for it.
 import copy
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -30,8 +30,9 @@ from redact.headers.account import Account, Treatment
 from redact.headers.cleaner import clean_header
 from redact.headers.outcome import HeaderContext
 from redact.headers.place import Result
-from redact.headers.profile import Documents, Option, Profile
+from redact.headers.profile import Documents, NameRecognition, Option, Profile
 from redact.identifiers.harvest import harvest
+from redact.identifiers.names import NameRecogniser
 from redact.identifiers.pseudonymiser import Pseudonymiser
 
 _ITEM = re.compile(r"\[\d+\]")
@@ -44,6 +45,7 @@ _ACTIONS: Mapping[Result, Planned] = {
     Result.KEPT: "kept",
     Result.DESCEND: "kept",  # the sequence; its elements are told each
 }
+OpenNames = Callable[[NameRecognition], NameRecogniser]
 _UNKNOWN: Mapping[str, Literal["held", "quarantined"]] = {"hold": "held", "quarantine": "quarantined"}
 
 
@@ -53,7 +55,10 @@ class _Study:
 
 
 def plan_studies(
-    folder: Path, routes: RouteTable, connection: ConnectionFacts | None
+    folder: Path,
+    routes: RouteTable,
+    connection: ConnectionFacts | None,
+    open_names: OpenNames | None = None,
 ) -> tuple[tuple[PlannedStudy, ...], dict[str, int]]:
     """Plan every study of a folder, in the order in which their first files sort.
 
@@ -61,9 +66,13 @@ def plan_studies(
         folder: A folder, or one file. Symbolic links are not followed.
         routes: The site's routes.
         connection: How the study would come; None asks the routes' conditions on the content only.
+        open_names: Opens the recogniser of names that a profile asks for; None where none does.
 
     Returns:
         The studies, and the number of files that cannot be used by reason code.
+
+    Raises:
+        ModelError: A recogniser of names cannot be opened.
     """
     studies: defaultdict[str, _Study] = defaultdict(_Study)
     refused: Counter[str] = Counter()
@@ -75,7 +84,7 @@ def plan_studies(
             continue
         studies[uid(header, "StudyInstanceUID")].headers.append(header)
     with quiet():
-        planned = tuple(_plan(study.headers, routes, connection) for study in studies.values())
+        planned = tuple(_plan(study.headers, routes, connection, open_names) for study in studies.values())
     return planned, dict(sorted(refused.items()))
 
 
@@ -88,7 +97,12 @@ def _files(folder: Path) -> Iterator[Path]:
             yield path
 
 
-def _plan(headers: Sequence[Dataset], routes: RouteTable, connection: ConnectionFacts | None) -> PlannedStudy:
+def _plan(
+    headers: Sequence[Dataset],
+    routes: RouteTable,
+    connection: ConnectionFacts | None,
+    open_names: OpenNames | None,
+) -> PlannedStudy:
     content = ContentFacts.of(
         HeaderFacts(
             modality=text(ds, "Modality"),
@@ -105,15 +119,17 @@ def _plan(headers: Sequence[Dataset], routes: RouteTable, connection: Connection
     return PlannedStudy(
         files=len(headers),
         modalities=tuple(sorted(content.modalities)),
-        routes=tuple(_planned_route(route, headers) for route in matched),
+        routes=tuple(_planned_route(route, headers, open_names) for route in matched),
     )
 
 
-def _planned_route(route: EffectiveRoute, headers: Sequence[Dataset]) -> PlannedRoute:
+def _planned_route(
+    route: EffectiveRoute, headers: Sequence[Dataset], open_names: OpenNames | None
+) -> PlannedRoute:
     elements: tuple[PlannedElement, ...] = ()
     held: dict[str, int] = {}
     if route.profile is not None:
-        elements, held = _clean_all(headers, route.profile)
+        elements, held = _clean_all(headers, route.profile, open_names)
     elif route.route.reidentify is not None:
         elements = restored_elements(headers)
     elif route.direction is Direction.INBOUND:
@@ -129,6 +145,7 @@ def _planned_route(route: EffectiveRoute, headers: Sequence[Dataset]) -> Planned
         pixels=_pixels(route.profile),
         unknown=_UNKNOWN[route.route.reidentify.on_unknown] if route.route.reidentify else None,
         documents=_documents(route.profile),
+        names=_names(route.profile),
         elements=elements,
         held=held,
     )
@@ -138,6 +155,12 @@ def _documents(profile: Profile | None) -> str:
     if profile is None:
         return "not examined"
     return "rebuilt from their cleaned words" if profile.documents is Documents.REBUILD else "held"
+
+
+def _names(profile: Profile | None) -> str:
+    if profile is None or profile.names is None:
+        return "not looked for"
+    return f"removed where {profile.names.recogniser} is confident from {profile.names.threshold:g}"
 
 
 def _pixels(profile: Profile | None) -> str:
@@ -164,10 +187,11 @@ def _conditions(route: EffectiveRoute) -> dict[str, str]:
 
 
 def _clean_all(
-    headers: Sequence[Dataset], profile: Profile
+    headers: Sequence[Dataset], profile: Profile, open_names: OpenNames | None
 ) -> tuple[tuple[PlannedElement, ...], dict[str, int]]:
     pseudonymiser = Pseudonymiser(DomainKeys.ephemeral().key("plan"), "plan")
-    context = HeaderContext.of(profile, pseudonymiser, [harvest(ds) for ds in headers])
+    names = open_names(profile.names) if profile.names is not None and open_names is not None else None
+    context = HeaderContext.of(profile, pseudonymiser, [harvest(ds) for ds in headers], names)
     tally: Counter[Treatment] = Counter()
     held: Counter[str] = Counter()
     for ds in headers:

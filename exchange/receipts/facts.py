@@ -126,6 +126,16 @@ class OcrModel:
 
 
 @dataclass(frozen=True, slots=True)
+class NameRecogniserFacts:
+    """What looked for names in free text; `sha256` of what decides its answers, threshold as a decimal."""
+
+    name: str
+    version: str
+    sha256: str
+    threshold: str
+
+
+@dataclass(frozen=True, slots=True)
 class PixelFacts:
     """What was done to pixels: regions removed, in how many instances, read by which models."""
 
@@ -151,6 +161,9 @@ class ProofFacts:
 class DeidentificationFacts:
     """What cleaning did, in counts. `pixel` None is written as `pixels: "not examined"`.
 
+    Free text is cleaned by identifiers and vocabulary; `name_recognisers` is there where something else read
+    it besides.
+
     Where identity is retained the same is said as `minimisation`; its `profile` claims no removal.
     """
 
@@ -166,6 +179,7 @@ class DeidentificationFacts:
     date_shift: str  # yes | no
     pixel: PixelFacts | None = None
     proof: ProofFacts | None = None
+    name_recognisers: tuple[NameRecogniserFacts, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

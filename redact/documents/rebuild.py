@@ -20,6 +20,7 @@ PDF_STORAGE = "1.2.840.10008.5.1.4.1.1.104.1"
 CDA_STORAGE = "1.2.840.10008.5.1.4.1.1.104.2"
 _MIME_TYPE, _MIME_TYPES = 0x00420012, 0x00420014
 _BURNED_IN, _FEATURES, _HL7_IDENTIFIER = 0x00280301, 0x00280302, 0x0040E001
+_DOCUMENT_PATH = f"({DOCUMENT >> 16:04X},{DOCUMENT & 0xFFFF:04X})"
 _MIME_TYPE_OF = {PDF_STORAGE: "application/pdf", CDA_STORAGE: "text/XML"}
 REBUILT_CLASSES = frozenset(_MIME_TYPE_OF)
 WRITTEN = (DOCUMENT, _MIME_TYPE, LENGTH, _BURNED_IN)
@@ -90,11 +91,11 @@ class TakenDocument:
             instance_uid: Of the cleaned object.
 
         Raises:
-            HeldError: `encapsulated-document`; it cannot be done without leaving something unread.
+            HeldError: `encapsulated-document`; it cannot be done without leaving something unread. `names`.
         """
 
         def clean(text: str) -> str:
-            return context.cleaned_text(clean_descriptor, text)
+            return context.cleaned_text(clean_descriptor, text, _DOCUMENT_PATH)
 
         rule = Rule(clean, context.matcher.found)
         if self.sop_class_uid == CDA_STORAGE:

@@ -78,7 +78,7 @@ def clean_content(run: Run, place: Place) -> Result:
 def clean_text(run: Run, place: Place, rule: Callable[..., str]) -> Result:
     """Apply a text rule to each value; what comes out empty is disposed of."""
     values = strings(place.ds, place.tag, place.vr)
-    cleaned = [run.context.cleaned_text(rule, value) for value in values]
+    cleaned = [run.context.cleaned_text(rule, value, place.name) for value in values]
     if cleaned == values:
         return Result.KEPT
     if not any(cleaned):

@@ -4,10 +4,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from exchange.domain.errors import ModelError
 from exchange.domain.findings import Finding
 from exchange.domain.identifiers import HarvestedIdentifiers, IdentifierKind
 from redact.headers.profile import Profile
+from redact.headers.text import FREE_TEXT
 from redact.identifiers.matcher import Matcher
+from redact.identifiers.names import FoundNames, NameRecogniser
 from redact.identifiers.pseudonymiser import PatientPseudonym, Pseudonymiser
 from redact.identifiers.readings import ascii_words, readable, utf8_reading
 
@@ -29,17 +32,23 @@ class HeaderContext:
         profile: What to remove, keep and clean.
         pseudonymiser: Keys of the route's domain.
         identifiers: Harvested over the whole study and the patient's earlier exchanges.
+        recogniser: Of names in free text; must be there where the profile asks for it.
+
+    Raises:
+        ModelError: The profile asks for a recogniser of names, and there is none.
     """
 
     profile: Profile
     pseudonymiser: Pseudonymiser
     identifiers: HarvestedIdentifiers = field(repr=False)
+    recogniser: NameRecogniser | None = field(default=None, repr=False, compare=False)
     matcher: Matcher = field(init=False, repr=False, compare=False)
     _patient_matcher: Matcher = field(init=False, repr=False, compare=False)
     _of_patients: dict[HarvestedIdentifiers, "HeaderContext"] = field(init=False, repr=False, compare=False)
     _texts: dict[tuple[Callable[[str, Matcher], str], str], str] = field(
         init=False, repr=False, compare=False
     )
+    _found: FoundNames | None = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "matcher", Matcher(self.identifiers))
@@ -47,6 +56,16 @@ class HeaderContext:
         object.__setattr__(self, "_patient_matcher", Matcher(own))
         object.__setattr__(self, "_of_patients", {})
         object.__setattr__(self, "_texts", {})
+        object.__setattr__(self, "_found", self._found_names())
+
+    def _found_names(self) -> FoundNames | None:
+        """What looks for names; None where the profile does not want it."""
+        wanted = self.profile.names
+        if wanted is None:
+            return None
+        if self.recogniser is None:
+            raise ModelError(f"cannot clean texts: the recogniser of names {wanted.recogniser} is not loaded")
+        return FoundNames(self.recogniser, wanted.threshold)
 
     def less(self, own: HarvestedIdentifiers) -> "HeaderContext":
         """The same study's without what is a patient's own, which need not go."""
@@ -55,7 +74,9 @@ class HeaderContext:
             if len(self._of_patients) >= _MOST_PATIENTS:
                 self._of_patients.clear()
             others = self.identifiers.without(own)
-            known = self._of_patients[own] = HeaderContext(self.profile, self.pseudonymiser, others)
+            known = self._of_patients[own] = HeaderContext(
+                self.profile, self.pseudonymiser, others, self.recogniser
+            )
         return known
 
     @property
@@ -68,19 +89,29 @@ class HeaderContext:
         """A text rule for the name of a maker: it may be somebody's name, too, but not two words of it."""
         return self._strike_from_maker
 
-    def cleaned_text(self, rule: Callable[[str, Matcher], str], text: str) -> str:
+    def cleaned_text(self, rule: Callable[[str, Matcher], str], text: str, path: str = "") -> str:
         """A text under a rule; slices of a series repeat their texts, so answers are remembered.
 
         Words that cannot be decoded go. Of a text that is UTF-8 though another character set is declared,
-        what stays is what the rule leaves of it and what reads the same in both.
+        what stays is what the rule leaves of it and what reads the same in both. In free text names are
+        looked for where the profile says so.
+
+        Raises:
+            HeldError: `names`, at `path`; names could not be looked for.
         """
         key = (rule, text)
         known = self._texts.get(key)
         if known is None:
             if len(self._texts) >= _CACHE_LIMIT:
                 self._texts.clear()
-            known = self._texts[key] = self._cleaned(rule, text)
+            known = self._texts[key] = self._cleaned(self._with_names(rule, path), text)
         return known
+
+    def _with_names(self, rule: Callable[[str, Matcher], str], path: str) -> Callable[[str, Matcher], str]:
+        found = self._found
+        if found is None or rule not in FREE_TEXT:
+            return rule
+        return lambda text, matcher: found.cleaned(rule, text, matcher, path)
 
     def _cleaned(self, rule: Callable[[str, Matcher], str], text: str) -> str:
         meant = utf8_reading(text)
@@ -104,10 +135,14 @@ class HeaderContext:
 
     @classmethod
     def of(
-        cls, profile: Profile, pseudonymiser: Pseudonymiser, harvests: Iterable[HarvestedIdentifiers]
+        cls,
+        profile: Profile,
+        pseudonymiser: Pseudonymiser,
+        harvests: Iterable[HarvestedIdentifiers],
+        recogniser: NameRecogniser | None = None,
     ) -> "HeaderContext":
         """The context of a study whose instances gave these harvests."""
-        return cls(profile, pseudonymiser, HarvestedIdentifiers().union(harvests))
+        return cls(profile, pseudonymiser, HarvestedIdentifiers().union(harvests), recogniser)
 
 
 @dataclass(slots=True)

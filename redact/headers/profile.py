@@ -56,6 +56,24 @@ class Documents(StrEnum):
     REBUILD = "rebuild"  # PDF and CDA are written anew from their cleaned words; models are held
 
 
+@dataclass(frozen=True, slots=True)
+class NameRecognition:
+    """That a recogniser reads free text, and takes names from it that the vocabulary lets stay.
+
+    Attributes:
+        recogniser: Its name as it is installed.
+        threshold: The least confidence, 0 to 1, at which what it finds counts as a name.
+        sha256: What must decide its answers, by digest; "" where any version will do.
+        model: Folder of its model, "" where it has none of its own. No part of the profile's digest: what
+            lies there is pinned by `sha256`.
+    """
+
+    recogniser: str
+    threshold: float
+    sha256: str = ""
+    model: str = ""
+
+
 IDENTITY: Mapping[int, str] = {
     0x00080050: "SH",  # AccessionNumber
     0x00100010: "PN",  # PatientName
@@ -83,6 +101,7 @@ class Profile:
         rules: The site's own, in the order of the file; `conflicts` of them is empty.
         documents: What becomes of encapsulated documents.
         reason: Why the patient's identity is kept; "" where it is removed.
+        names: What looks for names in free text; None where nothing does.
     """
 
     profile_id: str
@@ -90,6 +109,7 @@ class Profile:
     rules: tuple[SiteRule, ...] = ()
     documents: Documents = Documents.HOLD
     reason: str = ""
+    names: NameRecognition | None = None
 
     @property
     def retains_identity(self) -> bool:
@@ -113,6 +133,9 @@ class Profile:
             form["documents"] = self.documents.value
         if self.retains_identity:
             form["identity"], form["reason"] = "retained", self.reason
+        if self.names is not None:
+            wanted = self.names
+            form["names"] = [wanted.recogniser, repr(float(wanted.threshold)), wanted.sha256]
         return sha256(dumps(form, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
     @property

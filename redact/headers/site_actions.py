@@ -11,7 +11,7 @@ from redact.headers.listed import clean_text, kept_age, map_uid, move_dates
 from redact.headers.place import Place, Result, Run
 from redact.headers.profile import Option
 from redact.headers.site_rules import DATED_VRS, HASHABLE_VRS, RuleAction, SiteRule, is_legal
-from redact.headers.text import clean_technical
+from redact.headers.text import clean_kept, clean_technical
 from redact.headers.unlisted import clean_unlisted
 from redact.identifiers.dates import kept_time, shift_date, shift_datetime, year_of_date, year_of_datetime
 from redact.identifiers.hashing import hashed
@@ -68,7 +68,7 @@ def _keep(run: Run, place: Place, _rule: SiteRule) -> Result:
     Ages are capped and numbers must be such, whatever a rule says.
     """
     if place.vr in _STRUCK_VRS:
-        return clean_text(run, place, clean_technical)
+        return clean_text(run, place, clean_kept if place.vr in TEXT_VRS else clean_technical)
     if place.vr == "AS":
         return kept_age(run, place)
     if place.vr == "TM":

@@ -84,6 +84,11 @@ def clean_technical(text: str, matcher: Matcher) -> str:
     return matcher.clean(text).text
 
 
+def clean_kept(text: str, matcher: Matcher) -> str:
+    """A text that a site's rule keeps, without harvested identifiers."""
+    return matcher.clean(text).text
+
+
 def clean_meaning(text: str, matcher: Matcher) -> str:
     """The meaning of a public scheme's code without harvested identifiers; a known phrase stays as it is."""
     if all(is_known_word(word) for word in _WORD.findall(fold(text)[0])) and not _DIGITS.search(text):
@@ -101,6 +106,10 @@ def clean_code(text: str, matcher: Matcher) -> str | None:
     if _WORD.search(stripped):
         return stripped if is_known_word(stripped.lower()) or _all_known(stripped) else None
     return stripped if without_telephone_numbers(stripped) == stripped else None
+
+
+FREE_TEXT = frozenset({clean_descriptor, clean_kept})
+"""The rules for what people wrote; a recogniser of names, where a profile has one, reads no other text."""
 
 
 def _all_known(code: str) -> bool:

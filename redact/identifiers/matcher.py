@@ -5,7 +5,7 @@ run; `spellings` makes them. Matches are mapped back to the original text, so wh
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from functools import cached_property
@@ -15,7 +15,7 @@ from rapidfuzz.distance import DamerauLevenshtein
 
 from exchange.domain.identifiers import HarvestedIdentifiers, IdentifierKind
 from redact.identifiers.needles import Needles
-from redact.identifiers.spellings import Spelling, fold, spellings
+from redact.identifiers.spellings import Spelling, fold, found_name, spellings
 from redact.identifiers.telephones import telephone_forms
 
 _WORD = re.compile(r"[^\W\d_]+")
@@ -40,10 +40,13 @@ class Matcher:
     Args:
         identifiers: Of the study and the patient's earlier exchanges.
         lone_names: Whether one word of a name counts by itself, of people who are not the patient.
+        found: Names that stand in a text, not in an element of identity.
     """
 
-    def __init__(self, identifiers: HarvestedIdentifiers, *, lone_names: bool = True) -> None:
-        made = spellings(identifiers, lone_names=lone_names)
+    def __init__(
+        self, identifiers: HarvestedIdentifiers, *, lone_names: bool = True, found: Iterable[str] = ()
+    ) -> None:
+        made = spellings(identifiers, lone_names=lone_names).union(*map(found_name, found))
         self._pattern = _compile(made)
         self._fuzzy = frozenset(
             spelling.plain for spelling in made if spelling.fuzzy and len(spelling.plain) >= _FUZZY_LENGTH
@@ -102,7 +105,7 @@ class Matcher:
         # Striking one identifier may bring the parts of another together: repeat until nothing is found.
         while spans := self._spans(current):
             hits += len(spans)
-            current = _strike(current, spans)
+            current = strike(current, spans)
         return Cleaned(current, hits)
 
     def _spans(self, text: str) -> list[tuple[int, int]]:
@@ -167,7 +170,8 @@ def _compile(made: frozenset[Spelling]) -> re.Pattern[str] | None:
     return re.compile("|".join(ordered))
 
 
-def _strike(text: str, spans: list[tuple[int, int]]) -> str:
+def strike(text: str, spans: Sequence[tuple[int, int]]) -> str:
+    """The text without these parts of it, which are sorted; one space parts what would run together."""
     pieces, position = [], 0
     for start, end in spans:
         if start >= position:

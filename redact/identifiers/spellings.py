@@ -202,6 +202,13 @@ def _name(value: str, *, everyday_words: bool) -> Iterator[Spelling]:
         yield from _combined(names[:_MAX_PARTS])
 
 
+def found_name(value: str) -> Iterator[Spelling]:
+    """The spellings of a name that was found where it stands: each word of it, whatever else it means."""
+    yield from _name(value, everyday_words=True)
+    for token in tokens_of(value):
+        yield Spelling(_EDGE_BEFORE + re.escape(token) + _EDGE_AFTER)
+
+
 def _bounded(token: str) -> str:
     pattern = re.escape(token)
     if not token.isascii() or len(token) >= _LONG:

@@ -33,7 +33,9 @@ def clean_value(run: Run, place: Place) -> tuple[Result, bool]:
     if place.vr not in TEXT_VRS:
         return _replace(place), False
     values = strings(place.ds, place.tag, place.vr)
-    left = not any(values) or any(run.context.cleaned_text(clean_descriptor, value) for value in values)
+    left = not any(values) or any(
+        run.context.cleaned_text(clean_descriptor, value, place.name) for value in values
+    )
     place.base = "D"
     return clean_text(run, place, clean_descriptor), left
 
