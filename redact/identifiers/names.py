@@ -9,6 +9,7 @@ and after. It fails closed: where it cannot answer, the instance is held.
 from collections.abc import Callable, Iterable
 from numbers import Integral, Real
 from typing import NamedTuple, Protocol
+from unicodedata import combining
 
 from exchange.domain.codes import ReasonCode
 from exchange.domain.errors import HeldError
@@ -111,7 +112,7 @@ class FoundNames:
             raise _held("it failed", path) from None
         if not all(_is_possible(one, len(text)) for one in answered):
             raise _held("it answered with what is no place in the text", path)
-        sure = {(int(one.start), int(one.end)) for one in answered if one.confidence >= self._threshold}
+        sure = {_whole_words(text, one) for one in answered if one.confidence >= self._threshold}
         return tuple(sorted(one for one in sure if any(map(str.isalnum, text[slice(*one)]))))
 
 
@@ -120,6 +121,20 @@ def _is_possible(span: NameSpan, length: int) -> bool:
     if not all(isinstance(one, kind) for one, kind in zip(span, kinds, strict=True)):
         return False
     return 0 <= span.start < span.end <= length and 0.0 <= span.confidence <= 1.0
+
+
+def _whole_words(text: str, span: NameSpan) -> Span:
+    """The span with the rest of the words that it begins and ends in: half a name names somebody, too."""
+    start, end = int(span.start), int(span.end)
+    while start and _goes_on(text, start):
+        start -= 1
+    while end < len(text) and _goes_on(text, end):
+        end += 1
+    return start, end
+
+
+def _goes_on(text: str, index: int) -> bool:
+    return all(one.isalnum() or combining(one) for one in text[index - 1 : index + 1])
 
 
 def _without(text: str, names: list[str]) -> str:
