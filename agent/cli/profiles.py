@@ -19,6 +19,7 @@ Examples:
 
 A name is a shipped profile's, or one of the site's own with -c; what has a slash or ends in .yaml is a file.
 What a profile does to a study is shown by lockgate plan --study; lockgate check tells every mistake of one.
+names: in a profile lets a plug-in look for names in free text (docs/adr/0017-names-by-plug-in.md).
 """
 
 app = typer.Typer(

@@ -21,6 +21,7 @@ from agent.config.answers import (
 from agent.config.shipped import shipped
 from tests.exchange.receipts.jsonschema_subset import conforms
 from tests.redact.documents.making import PDF, encapsulated, pdf, saved, shown
+from tests.support.plugins import install
 
 TRIAL = """\
 profile: trial
@@ -152,6 +153,29 @@ def test_what_becomes_of_documents_is_shown_and_compared(site_file: Path, tmp_pa
     assert (found.documentsBefore, found.documentsAfter) == ("hold", "rebuild")
     people = call("profiles", "diff", "trial", newer, "-c", site_file).stdout
     assert "- documents: hold\n+ documents: rebuild" in people
+
+
+def test_what_looks_for_names_is_shown_compared_and_planned(
+    site_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(install(tmp_path / "plugin"))
+    newer = tmp_path / "newer.yaml"
+    newer.write_text(TRIAL + "names: {recogniser: after-titles, threshold: 0.8}\n")
+    assert "names in free text: not looked for" in call("profiles", "show", "trial", "-c", site_file).stdout
+    assert "names in free text: after-titles, threshold 0.8" in call("profiles", "show", newer).stdout
+    shown_json = conforming(call("profiles", "show", newer, "--json"), "profiles-show")
+    assert shown_json["names"] == {"recogniser": "after-titles", "threshold": 0.8, "sha256": ""}
+    answer = call("profiles", "diff", "trial", newer, "-c", site_file, "--json")
+    found = ProfileDifference.model_validate(conforming(answer, "profiles-diff"))
+    assert (answer.exit_code, found.same, found.namesBefore) == (1, False, None)
+    people = call("profiles", "diff", "trial", newer, "-c", site_file).stdout
+    assert "- names: not looked for\n+ names: after-titles, threshold 0.8" in people
+    (site_file.parent / "profiles" / "trial.yaml").write_text(newer.read_text())
+    site_file.write_text(site_file.read_text().replace("profile: default", "profile: trial"))
+    study = str(get_testdata_file("CT_small.dcm"))
+    planned_text = call("plan", "-c", site_file, "--study", study).stdout
+    assert "names in free text: removed where after-titles is confident from 0.8" in planned_text
+    conforming(call("plan", "-c", site_file, "--study", study, "--json"), "plan")
 
 
 def test_diff_sees_what_only_conditions_or_private_creators_change(site_file: Path, tmp_path: Path) -> None:

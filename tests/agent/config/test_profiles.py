@@ -13,8 +13,10 @@ from agent.config.problems import MistakesError, Problem
 from agent.config.profiles import find_profile, load_profile, profile_files, profile_of, read_profile
 from agent.config.shipped import shipped
 from exchange.domain.errors import ConfigurationError
+from redact.headers.profile import NameRecognition, Profile
 from redact.headers.site_rules import RuleAction
 from tests.exchange.receipts.jsonschema_subset import conforms
+from tests.support.plugins import install
 
 GOOD = """\
 profile: trial
@@ -45,6 +47,10 @@ rules:
 """
 
 
+NAMES = "names: {recogniser: token-classification"
+PIN = "0d" * 32
+
+
 def write(folder: Path, text: str, name: str = "trial.yaml") -> Path:
     (folder / name).write_text(text)
     return folder / name
@@ -67,6 +73,42 @@ def test_a_good_profile_is_read_with_its_lines(tmp_path: Path) -> None:
         "remove VR LT, UT",
         "replace BodyPartExamined by 'CHEST'",
     ]
+
+
+def test_what_looks_for_names_is_part_of_the_digest_and_where_its_model_lies_is_not(tmp_path: Path) -> None:
+    (tmp_path / "one").mkdir()
+    (tmp_path / "two").mkdir()
+
+    def read(names: str) -> Profile:
+        return read_profile(write(tmp_path, GOOD + names)).profile
+
+    none, some = read(""), read(f"{NAMES}}}\n")
+    assert none.names is None
+    assert some.names == NameRecognition("token-classification", 0.5)
+    assert some.names == read(f"{NAMES}, threshold: 0.5}}\n").names
+    one, two = (read(f"{NAMES}, model: {name}, sha256: {PIN}}}\n") for name in ("one", "two"))
+    assert one.names is not None
+    assert (one.names.model, one.names.sha256) == (str(tmp_path / "one"), PIN)
+    assert one.sha256 == two.sha256
+    others = [
+        none,
+        some,
+        one,
+        read(f"{NAMES}, threshold: 0.6}}\n"),
+        read(f"{NAMES}, sha256: {'1d' * 32}}}\n"),
+    ]
+    assert len({profile.sha256 for profile in others}) == len(others)
+
+
+def test_a_recogniser_that_two_packages_offer_is_a_mistake(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = GOOD + "names: {recogniser: after-titles}\n"
+    monkeypatch.syspath_prepend(install(tmp_path / "one"))
+    assert read_profile(write(tmp_path, text)).profile.names == NameRecognition("after-titles", 0.5)
+    monkeypatch.syspath_prepend(install(tmp_path / "two", "other-names"))
+    with pytest.raises(MistakesError, match="other-names and title-names both offer"):
+        read_profile(write(tmp_path, text))
 
 
 def test_what_becomes_of_documents_is_part_of_the_digest(tmp_path: Path) -> None:
@@ -94,6 +136,17 @@ MISTAKES = [
     ("113107", "113102", 4, 3, "no stage of this version", "leave it out"),
     ("rules:\n", "documents: rebild\nrules:\n", 6, 12, "'rebild' is no documents", "did you mean rebuild?"),
     ('  - "113105"\n  - 113107', '  - "113107"\ndocuments: rebuild', 5, 12, "no words stay", "add 113105"),
+    ("rules:\n", "names: {recogniser: tokens}\nrules:\n", 6, 21, "no recogniser of names 'tokens'",
+     "installed are token-classification"),
+    ("rules:\n", "names: {recogniser: token-clasification}\nrules:\n", 6, 21, "is installed",
+     "did you mean token-classification?"),
+    ("rules:\n", f"{NAMES}, threshold: 0}}\nrules:\n", 6, 54, "threshold 0 is out of range", "more than 0"),
+    ("rules:\n", f"{NAMES}, threshold: 50}}\nrules:\n", 6, 54, "threshold 50 is out of range", "at most 1"),
+    ("rules:\n", f"{NAMES}, sha256: abc}}\nrules:\n", 6, 51, "no SHA-256", "64 hex digits"),
+    ("rules:\n", f"{NAMES}, model: .}}\nrules:\n", 6, 50, "the model is not pinned", "add sha256"),
+    ("rules:\n", f"{NAMES}, model: nowhere, sha256: {PIN}}}\nrules:\n", 6, 50, "is no folder", "name"),
+    ("rules:\n", f"{NAMES}, treshold: 1}}\nrules:\n", 6, 43, "unknown key treshold", "threshold?"),
+    ("rules:\n", "names: true\nrules:\n", 6, 8, "names must be keys and values", "see"),
     ('options:\n  - "113105"\n  - 113107', "options: 1", 3, 10, "options must be a list", "schema.json"),
     ("keyword: StudyDescription", "keyword: StudyDescripton", 7, 14, "no attribute", "StudyDescription?"),
     ("keyword: StudyDescription", "keyward: StudyDescription", 7, 5, "unknown key keyward", "mean keyword?"),

@@ -21,6 +21,7 @@ from agent.doctor.surroundings import Surroundings
 from exchange.domain.errors import KeysError, PeerUnavailable
 from exchange.journal.events import Event, EventKind
 from exchange.journal.writer import Journal
+from tests.support.plugins import install
 from tests.support.sites import write_pair
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -59,6 +60,22 @@ def named(name: str) -> Check:
 def test_there_are_more_than_eighteen_checks_of_different_names() -> None:
     names = [check.name for check in CHECKS]
     assert len(set(names)) == len(names) >= 18
+
+
+def test_recognisers_of_names_that_routes_want_are_opened(
+    site_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert ask(named("names"), look(site_file)).status is Status.PASS
+    monkeypatch.syspath_prepend(install(tmp_path / "plugin"))
+    (site_file.parent / "profiles").mkdir()
+    own = site_file.parent / "profiles" / "own.yaml"
+    own.write_text("profile: own\noptions: ['113105']\nnames: {recogniser: after-titles}\n")
+    site_file.write_text(site_file.read_text().replace("profile: default", "profile: own"))
+    found = ask(named("names"), look(site_file))
+    assert (found.status, found.detail[:36]) == (Status.PASS, "after-titles (title-names-1.4.2, 5e5")
+    own.write_text(own.read_text().replace("after-titles", "unopened"))
+    found = ask(named("names"), look(site_file))
+    assert (found.status, found.fix) == (Status.FAIL, "see the plug-in's own documentation")
 
 
 SITE_CHECKS = [

@@ -51,10 +51,10 @@ def scores() -> tuple[np.ndarray[Any, np.dtype[np.float32]], np.ndarray[Any, np.
     return own, before
 
 
-def folder(path: Path, inputs: tuple[str, ...] = INPUTS, **changed: str | bytes | None) -> NameRecognition:
+def folder(path: Path, /, *inputs: str, **changed: str | bytes | None) -> NameRecognition:
     """A model's folder, and what a profile says of it."""
     files: dict[str, str | bytes | None] = {
-        "model.onnx": model(*scores(), inputs),
+        "model.onnx": model(*scores(), inputs or INPUTS),
         "vocab.txt": "\n".join(TOKENS) + "\n",
         "config.json": json.dumps({"id2label": LABELS, "max_position_embeddings": 12}),
         "people.txt": "PER\n",
@@ -101,7 +101,7 @@ def test_what_only_the_first_piece_tells_takes_the_whole_word(tmp_path: Path) ->
 
 
 def test_a_model_without_the_other_inputs(tmp_path: Path) -> None:
-    recogniser = open_names(folder(tmp_path, ("input_ids",)))[0]
+    recogniser = open_names(folder(tmp_path, "input_ids"))[0]
     assert found(recogniser, "Dr Mark") == ["Mark"]
 
 
