@@ -20,7 +20,6 @@ CANNOT_RELEASE = frozenset(
         ReasonCode.STRUCTURED_CONTENT,
         ReasonCode.ENCAPSULATED_DOCUMENT,
         ReasonCode.COMPLEX_GRAPHICS,
-        ReasonCode.NAMES,
         ReasonCode.POLICY,
         ReasonCode.NOT_DICOM,
         ReasonCode.TRUNCATED,

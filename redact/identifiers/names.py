@@ -146,5 +146,5 @@ def _held(why: str, path: str) -> HeldError:
         ReasonCode.NAMES,
         f"cannot clean a text: the recogniser of names gave no answer that can be used, {why}",
         path,
-        "see the plug-in's own documentation; then try the exchange again",
+        "see the plug-in's own documentation; a release of the hold asks it again",
     )

@@ -11,14 +11,14 @@ from agent.config.firmware import firmware_profile
 from agent.custody.holds import list_holds
 from agent.daemon.build import name_recognitions, worker_facts
 from agent.inference.names import open_names
-from agent.pipeline.decide import CANNOT_RELEASE
+from agent.pipeline.decide import Verdict, decide_hold
 from agent.pipeline.work import START, WARM, WarmTask
 from agent.policy.facts import ConnectionFacts
 from agent.policy.plan import plan_studies
 from agent.workers.pool import Pool
 from exchange.domain.codes import ReasonCode
 from exchange.domain.errors import ModelError
-from exchange.domain.exchange import ExchangeState
+from exchange.domain.exchange import DecisionKind, DecisionReason, ExchangeState
 from exchange.receipts.verify.trust import read_trust
 from exchange.receipts.verify.verifier import Request, verify_bundles
 from redact.headers.profile import NameRecognition
@@ -110,7 +110,22 @@ def test_what_gives_no_answer_holds_the_study_and_quotes_nothing(
     assert house.delivered() == {}
     told = f"{hold}{house.appliance.configuration.site.journal_file.read_text()}"
     assert "Mark" not in told
-    assert ReasonCode.NAMES in CANNOT_RELEASE
+
+
+def test_a_release_asks_again_and_lets_nothing_pass_unasked(naming: Callable[[str], House]) -> None:
+    house = naming(NAMES.replace("after-titles", "hesitant"))
+    assert house.through([instance()]).state is ExchangeState.HELD
+    for state in (ExchangeState.HELD, ExchangeState.CLOSED):
+        (hold,) = list_holds(house.appliance.custody)
+        decide_hold(
+            house.appliance,
+            hold.hold_id,
+            Verdict(DecisionKind.RELEASE, "sam", "root", DecisionReason.OTHER, "once more"),
+        )
+        house.process()
+        house.deliver()
+        assert house.exchanges()[0].state is state
+    assert [ds.StudyDescription for ds in sent(house)] == ["CT HEAD, seen by Dr"]
 
 
 def test_workers_open_it_before_the_first_study(pool: Pool, naming: Callable[[str], House]) -> None:
