@@ -97,7 +97,10 @@ class TakenDocument:
         def clean(text: str) -> str:
             return context.cleaned_text(clean_descriptor, text, _DOCUMENT_PATH)
 
-        rule = Rule(clean, context.matcher.found)
+        def found(text: str) -> bool:
+            return context.matcher.found(text) or context.finds_names(text, _DOCUMENT_PATH)
+
+        rule = Rule(clean, found)
         if self.sop_class_uid == CDA_STORAGE:
             rebuilt = rebuild_cda(self.data, rule, instance_uid)
         else:

@@ -19,7 +19,7 @@ class Rule:
 
     Attributes:
         clean: What it leaves of a text; what it leaves it leaves again.
-        found: Whether a text holds an identifier of the study.
+        found: Whether a text holds an identifier of the study, or a name.
     """
 
     clean: Callable[[str], str]

@@ -119,6 +119,14 @@ class HeaderContext:
             return rule(readable(text), self.matcher)
         return rule(ascii_words(rule(meant, self.matcher)), self.matcher)
 
+    def finds_names(self, text: str, path: str) -> bool:
+        """Whether the recogniser of names finds one in a piece of free text; never where there is none.
+
+        Raises:
+            HeldError: `names`, at `path`; it gave no answer.
+        """
+        return self._found is not None and self._found.in_text(text, path)
+
     def names_somebody(self, text: str) -> bool:
         """Whether an identifier stands in the text, or may: a part of it cannot be decoded."""
         return readable(text) != text or any(map(self.matcher.found, {text, utf8_reading(text)}))

@@ -95,6 +95,14 @@ class FoundNames:
             left = rule(struck if struck != left else strike(left, spans), matcher)
         return left
 
+    def in_text(self, text: str, path: str) -> bool:
+        """Whether a name is found in the text.
+
+        Raises:
+            HeldError: `names`, as of `cleaned`.
+        """
+        return bool(self._spans(text, path))
+
     def _spans(self, text: str, path: str) -> tuple[Span, ...]:
         known = self._known.get(text)
         if known is None:

@@ -11,8 +11,9 @@ from pydicom.uid import UID, ExplicitVRLittleEndian
 from agent.config.profiles import load_profile
 from exchange.dicomio.header import read_header
 from redact.documents.cda import LOINC
-from redact.headers.profile import Documents
+from redact.headers.profile import Documents, NameRecognition
 from redact.identifiers.harvest import harvest
+from redact.identifiers.names import NameRecogniser
 from redact.identifiers.pseudonymiser import Pseudonymiser
 from redact.stage import CleanedInstance, CleaningPlan, InstanceCleaner, Readers
 
@@ -144,14 +145,20 @@ def saved(ds: Dataset, path: Path) -> Path:
     return path
 
 
-def cleaned(ds: Dataset, folder: Path, documents: Documents = Documents.REBUILD) -> CleanedInstance:
-    """Clean and prove an object with the default profile."""
+def cleaned(
+    ds: Dataset,
+    folder: Path,
+    documents: Documents = Documents.REBUILD,
+    names: NameRecogniser | None = None,
+) -> CleanedInstance:
+    """Clean and prove an object with the default profile, and a recogniser of names where one is given."""
     source = saved(ds, folder / "in.dcm")
+    profile = replace(load_profile("default"), documents=documents)
     plan = CleaningPlan(
-        profile=replace(load_profile("default"), documents=documents),
+        profile=replace(profile, names=NameRecognition("some", 0.5)) if names else profile,
         pseudonymiser=Pseudonymiser(bytes(range(32)), "here"),
         identifiers=harvest(read_header(source)),
-        readers=Readers(),
+        readers=Readers(names=names),
         canary_seed=b"test",
     )
     return InstanceCleaner(plan).run(source, folder / "out.dcm")

@@ -1,6 +1,7 @@
 """Objects with documents through clean and prove: what leaves says what was done, and the proof can fail."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import ModuleType
 
@@ -15,6 +16,7 @@ from redact.documents import pdf as pdf_room
 from redact.documents import rebuild as rebuild_room
 from redact.documents.outcome import Rebuilt
 from redact.headers.profile import Documents
+from redact.identifiers.names import NameSpan
 from tests.redact.documents.making import (
     CDA,
     FAMILY,
@@ -68,6 +70,51 @@ def test_what_is_gone_is_told_without_values(tmp_path: Path) -> None:
     document = pdf(page, resources=b"/XObject << /Im 100 0 R >>", objects=[image])
     found = cleaned(encapsulated(PDF, document), tmp_path).findings
     assert (found[1].finding_id, found[1].evidence) == ("document.content-removed", "1 images, 1 drawings")
+
+
+class Finds:
+    """Finds what a regular expression finds; of «fail» it can say nothing."""
+
+    sha256 = "00" * 32
+
+    def __init__(self, pattern: str) -> None:
+        self._pattern = re.compile(pattern)
+
+    def recognise(self, text: str) -> Iterable[NameSpan]:
+        if "fail" in text.lower():
+            raise TimeoutError(text)
+        return [NameSpan(*match.span(), "PER", 1.0) for match in self._pattern.finditer(text)]
+
+
+@pytest.mark.parametrize(
+    ("sop_class", "document"),
+    [
+        (PDF, pdf(shown("Lungs are clear", "Chest pain, Head", "Mark saw it"))),
+        (CDA, cda("<paragraph>Lungs are clear</paragraph><paragraph>pain, Head</paragraph>"
+                  "<paragraph>Mark saw it</paragraph>")),
+    ],
+)  # fmt: skip
+def test_names_that_are_words_go_from_lines_and_across_them(
+    tmp_path: Path, sop_class: str, document: bytes
+) -> None:
+    (tmp_path / "without").mkdir()
+    without = document_of(cleaned(encapsulated(sop_class, document), tmp_path / "without"))
+    assert b"Head" in without
+    assert b"Mark" in without
+    instance = cleaned(encapsulated(sop_class, document), tmp_path, names=Finds(r"Head Mark"))
+    left = document_of(instance)
+    assert instance.proved
+    assert b"Lungs are clear" in left
+    assert b"Head" not in left
+    assert b"Mark" not in left
+
+
+def test_a_document_in_which_names_cannot_be_looked_for_is_held(tmp_path: Path) -> None:
+    with pytest.raises(HeldError) as raised:
+        cleaned(encapsulated(PDF, pdf(shown("Heart failure"))), tmp_path, names=Finds("x"))
+    assert (raised.value.code, raised.value.path) == (ReasonCode.NAMES, "(0042,0011)")
+    assert "failure" not in str(raised.value)
+    assert not (tmp_path / "out.dcm").exists()
 
 
 def test_the_same_object_gives_the_same_bytes(tmp_path: Path) -> None:
