@@ -78,6 +78,7 @@ def _table(scores: dict[str, Score], changes: dict[str, iod.IodChange]) -> list[
     if after:
         rows += [
             ("files with new dciodvfy errors", [f"{one.worse} of {one.files}" for one in after]),
+            ("  not counted: dciodvfy fails", [str(one.unread) for one in after]),
             ("  new errors", [str(one.errors) for one in after]),
             ("  IOD no longer recognised", [str(one.unrecognised) for one in after]),
         ]

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from redact.documents.telling import without_telling
+from redact.identifiers.telling import without_telling
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from pydicom.tag import Tag
 
 from exchange.domain.codes import ReasonCode
 from exchange.domain.errors import HeldError
-from redact.headers.elements import is_text, raw_bytes
+from redact.headers.elements import is_text, raw_bytes, strings
 from redact.headers.place import Place, Result, Run
 
 ARRAY_VRS = frozenset({"OD", "OF", "OL", "OV"})
@@ -26,6 +26,8 @@ _TABLES = frozenset(
         0x00660026, 0x00660040, 0x006A0003,
     }
 )  # fmt: skip
+_PALETTES = frozenset({0x00281201, 0x00281202, 0x00281203, 0x00281221, 0x00281222, 0x00281223, 0x00281224})
+_PHOTOMETRIC, _PIXEL_PRESENTATION, _PALETTE_SOP = 0x00280004, 0x00089205, 0x00281199
 _ICC_PROFILE = 0x00282000
 _PRINTABLE = re.compile(rb"[\x20-\x7e]{4,}")
 
@@ -59,12 +61,22 @@ def clean_array(run: Run, place: Place) -> Result:
         return Result.KEPT
     if place.type in {"2", "2C", "3"} or (not place.type and place.node.known):
         return place.dispose()
+    if place.tag in _PALETTES and not _shows_colours(place):
+        return place.remove()
     raise HeldError(
         ReasonCode.STRUCTURED_CONTENT,
         "cannot clean a table of numbers: it holds an identifier, and the object is not valid without it",
         place.name,
         "look at the object, or remove the element by a site rule",
     )
+
+
+def _shows_colours(place: Place) -> bool:
+    """Whether an image is shown by its palette (PS3.3 C.7.6.3.1.5, C.7.6.23); so may be what is no image."""
+    if place.depth or _PHOTOMETRIC not in place.ds:
+        return True
+    photometric = next(iter(strings(place.ds, _PHOTOMETRIC, "CS")), "")
+    return photometric == "PALETTE COLOR" or _PIXEL_PRESENTATION in place.ds or _PALETTE_SOP in place.ds
 
 
 def _without_text(place: Place, length: int) -> Result:

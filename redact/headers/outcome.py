@@ -1,5 +1,6 @@
 """What goes into the cleaning of a header and what comes out of it."""
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,8 +14,10 @@ from redact.identifiers.matcher import Matcher
 from redact.identifiers.names import FoundNames, NameRecogniser
 from redact.identifiers.pseudonymiser import PatientPseudonym, Pseudonymiser
 from redact.identifiers.readings import ascii_words, readable, utf8_reading
+from redact.identifiers.telling import has_title
 
 _CACHE_LIMIT = 50_000
+_FIRST_WORD = re.compile(r"[\W_]*[^\W_]+")
 _MOST_PATIENTS = 16  # of one study: more than one is a mislabelled instance
 _PATIENTS_OWN = (
     IdentifierKind.PATIENT_NAME,
@@ -86,7 +89,11 @@ class HeaderContext:
 
     @property
     def from_maker(self) -> Callable[[str, Matcher], str]:
-        """A text rule for the name of a maker: it may be somebody's name, too, but not two words of it."""
+        """A text rule for the name of a maker: it may begin like somebody's, and names nobody further.
+
+        «Philips» and «Philips Labs» may be makers whatever the physician is called; «Dr. Philips»,
+        «ref Philips» and «Karl Philips» are none.
+        """
         return self._strike_from_maker
 
     def cleaned_text(self, rule: Callable[[str, Matcher], str], text: str, path: str = "") -> str:
@@ -135,7 +142,10 @@ class HeaderContext:
         return self._patient_matcher.clean(text).text
 
     def _strike_from_maker(self, text: str, matcher: Matcher) -> str:
-        return self._maker_matcher.clean(text).text if matcher.found(text) else text
+        if not matcher.found(text):
+            return text
+        tells = has_title(text) or matcher.found(_FIRST_WORD.sub("", text, count=1))
+        return (matcher if tells else self._maker_matcher).clean(text).text
 
     @cached_property
     def _maker_matcher(self) -> Matcher:

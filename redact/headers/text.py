@@ -2,8 +2,8 @@
 
 Three rules, from strict to lenient:
 - descriptor (113105, and every text that the table does not name): harvested identifiers are struck out,
-  then every word that is not in the vocabulary, every number of more than four digits and all that looks like
-  a date, an address, a UID, a telephone number or an age over 89;
+  then what a title tells to be a name, every word that is not in the vocabulary, every number of more than
+  four digits and all that looks like a date, an address, a UID, a telephone number or an age over 89;
 - technical name (maker, model, software version, …; the standard lists none of them as identifying):
   harvested identifiers are struck out;
 - code string: a term of the standard stays as it is; other codes stay where all their words are known and no
@@ -15,6 +15,7 @@ import re
 from redact.identifiers.matcher import Matcher
 from redact.identifiers.spellings import fold
 from redact.identifiers.telephones import without_telephone_numbers
+from redact.identifiers.telling import without_titled
 from redact.identifiers.vocabulary import LONGEST_NUMBER, code_terms, is_known_word
 
 _CODE = re.compile(r"[A-Z0-9 _.\-/()+*:?]{1,24}", re.ASCII)
@@ -42,7 +43,7 @@ _GAPS = re.compile(r"[ \t]{2,}")
 
 def clean_descriptor(text: str, matcher: Matcher) -> str:
     """Free text reduced to what is known to name nobody; fails closed."""
-    struck = matcher.clean(text).text
+    struck = without_titled(matcher.clean(text).text)
     for pattern in (_ADDRESS_LIKE, _UID_LIKE, _DATE_LIKE, _GREAT_AGE, _FOREIGN_SYMBOL):
         struck = pattern.sub(" ", struck)
     struck = without_telephone_numbers(struck)

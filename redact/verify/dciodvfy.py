@@ -28,9 +28,12 @@ from redact.verify.walk import tag_text
 
 NO_NEW_ERROR, NOT_RUN = "no new dciodvfy error", "dciodvfy not run"
 _SECONDS = 60.0
+_ANSWERS = frozenset({0, 1})  # another is a crash; the wrapper of PyPI makes a number of a signal
 _MOST_FORMS = 4096
 # Values and places; the names of elements and modules stay.
-_VALUE = re.compile(r"(?<!Element=)(?<!Module=)(?<!attribute )<[^>]*>|\"[^\"]*\"|\[\d+\]|= .*")
+_VALUE = re.compile(
+    r"(?<!Element=)(?<!Module=)(?<!attribute )<[^>]*>|\"[^\"]*\"|\[\d+\]|= .*|\b\d+(?:\.\d+){2,}"
+)
 _KEYWORD = re.compile(r"Element=<(\w+)>")
 _NAME = re.compile(r"attribute <([^>]+)>")
 _TAG = re.compile(r"\(0x([0-9a-f]{4}),0x([0-9a-f]{4})\)")
@@ -118,7 +121,7 @@ class Dciodvfy:
             return None
         finally:
             os.close(descriptor)
-        return _verdict(ran.stderr + ran.stdout) if ran.returncode >= 0 else None
+        return _verdict(ran.stderr + ran.stdout) if ran.returncode in _ANSWERS else None
 
 
 def _verdict(said: bytes) -> Verdict:

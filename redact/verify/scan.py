@@ -28,7 +28,7 @@ from redact.verify.numbers import (
 from redact.verify.retained import may_name_patient, stays_itself
 from redact.verify.tokens import Kinds, Tokens
 from redact.verify.unpack import LEAST, is_packed, unpacked
-from redact.verify.vocabulary import common_words
+from redact.verify.vocabulary import DEGREES, common_words
 from redact.verify.walk import Buffer, Element
 
 MAX_TEXT_IN_BINARY = 64 * 1024
@@ -43,7 +43,8 @@ _DATE = frozenset({IdentifierKind.DATE})
 _NEVER_PACKED = frozenset({"UI", *NUMERIC_VRS, *DATE_VRS})
 _PERSON = frozenset({IdentifierKind.PERSON})
 # Manufacturer, its model name, and those of the secondary capture device and the coils: a maker may well be
-# called like somebody, and be given as the creator of the content, too; the patient may not stand there.
+# called like somebody, and be given as the creator of the content, too; the patient may not stand there. A
+# maker's name begins with that word, and has no degree behind it.
 _MAKERS = frozenset({0x00080070, 0x00081090, 0x00181016, 0x00181018, 0x00189041, 0x00189050})
 
 
@@ -132,7 +133,7 @@ class Scanner:
                 return part == hit.found  # one UID may begin another
             return not (hit.found.isdigit() and part.startswith((_MAPPED_UID, _STANDARD_UID)))
         if element.tag in _MAKERS and kinds == _PERSON and hit.found.isalnum():
-            return False  # scan 2 knows whether it is more than one word of a name
+            return False  # scan 2 knows whether it names the maker
         if element.tag == DOCUMENT or (element.vr in TEXT_VRS and element.vr != "PN"):
             return not _part_of_another(buffer, element, hit)
         return True
@@ -250,12 +251,22 @@ class Scanner:
         found: list[Kinds] = []
         for text in texts_of(value, element.charset):
             matches = [match for match in self.tokens.match(text) if person or not match.standalone_word]
-            found += [one.kinds for one in matches if not (maker and one.one_word and one.kinds == _PERSON)]
+            may_be_maker = maker and self._begins_like_maker(text)
+            found += [
+                one.kinds for one in matches if not (may_be_maker and one.one_word and one.kinds == _PERSON)
+            ]
             if self.tokens.dates and not self.tokens.dates.isdisjoint(forms.dates_in(text)):
                 found.append(_DATE)
         if memorable and not found and len(self.tokens.clean) < _MEMO_SIZE:
             self.tokens.clean.add(key)
         return found
+
+    def _begins_like_maker(self, text: str) -> bool:
+        """Whether nobody is named behind the first word of a text, and that one has no degree."""
+        _, *rest = forms.words(text) or ("",)
+        if rest and rest[0] in DEGREES:
+            return False
+        return not any(one.kinds == _PERSON for one in self.tokens.match(" ".join(rest)))
 
 
 def _starts(value: bytes) -> list[int]:

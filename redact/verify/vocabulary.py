@@ -93,5 +93,8 @@ def _words(name: str) -> list[str]:
     return "".join(character if character.isalpha() else " " for character in name).casefold().split()
 
 
+# What stands behind the name of a person.
+DEGREES = frozenset({"md", "phd", "frcr", "facr", "do"})
+
 # A value that stands for "nobody" identifies nobody; the cleaner may well write one of these itself.
 PLACEHOLDERS = frozenset(_NOBODY.split())

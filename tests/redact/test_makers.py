@@ -55,7 +55,19 @@ def test_a_maker_may_be_called_like_a_person(name: str, keyword: str, tmp_path: 
     assert verdict(tmp_path, maker, *people(IdentifierKind.PERSON, name), keyword=keyword) == "passes"
 
 
-@pytest.mark.parametrize("maker", ["Karl Brainwave", "BRAINWAVE, KARL", "K. Brainwave"])
+@pytest.mark.parametrize(
+    "maker",
+    [
+        "Karl Brainwave",
+        "BRAINWAVE, KARL",
+        "K. Brainwave",
+        "Dr. Brainwave",
+        "Brainwave, MD",
+        "Prof. Dr. Brainwave",
+        "ref Brainwave",
+        "for Brainwave Labs",
+    ],
+)
 def test_a_person_who_stands_there_is_found(maker: str, tmp_path: Path) -> None:
     left = cleaned(maker, OperatorsName="Brainwave^Karl")
     assert left is None or "brainwave" not in left.lower()

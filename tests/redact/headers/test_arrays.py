@@ -114,3 +114,29 @@ def test_a_name_is_found_wherever_it_stands(before: bytes, after: bytes, encodin
     assert known.in_bytes(before + "MÜLLER ÄNNE".encode(encoding) + after)
     assert known.in_bytes(before + "Müller".encode(encoding) + after)
     assert not known.in_bytes(b"Mul" + before.replace(b"l", b""))
+
+
+SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
+PALETTE = "RedPaletteColorLookupTableData"
+
+
+def with_palette(photometric: str, **others: Any) -> Dataset:
+    words = b"\1\2\3\4" + NAME.encode() + bytes(490)
+    return planted(
+        words, PALETTE, "OW", SOPClassUID=SECONDARY_CAPTURE, PhotometricInterpretation=photometric, **others
+    )
+
+
+def test_a_palette_by_which_nothing_is_shown_goes_with_the_name_in_it() -> None:
+    ds = with_palette("MONOCHROME2")
+    clean_header(ds, context(with_palette("MONOCHROME2")))
+    assert PALETTE not in ds
+
+
+@pytest.mark.parametrize("others", [{}, {"PixelPresentation": "COLOR"}])
+def test_a_palette_by_which_the_image_is_shown_is_held(others: dict[str, Any]) -> None:
+    photometric = "MONOCHROME2" if others else "PALETTE COLOR"
+    ds = with_palette(photometric, **others)
+    with pytest.raises(HeldError) as caught:
+        clean_header(ds, context(with_palette(photometric, **others)))
+    assert caught.value.code is ReasonCode.STRUCTURED_CONTENT

@@ -129,3 +129,16 @@ def test_no_answer_is_said_and_where_one_is_required_a_hold(does: str, tmp_path:
             InstanceCleaner(plan(program, required=True)).run(ORIGINAL, tmp_path / "out.dcm")
         assert caught.value.code is ReasonCode.PROOF_IOD
         assert not (tmp_path / "out.dcm").exists()
+
+
+def test_an_error_that_quotes_a_uid_is_the_same_with_the_new_uid(tmp_path: Path) -> None:
+    """As of a report that refers to an image which its evidence does not list: the image is called anew."""
+    message = "Error - Referenced SOP Instance is not listed but have IMAGE ReferencedSOPInstanceUID"
+    program = Dciodvfy(script(tmp_path / "dciodvfy", f'echo "{message} 2.25.$$" >&2', "exit 1"))
+    assert compare(changed(tmp_path / "x.dcm", lambda _ds: None), program) == NO_NEW_ERROR
+
+
+def test_a_crash_under_the_wrapper_of_pypi_is_no_answer(tmp_path: Path) -> None:
+    """It ends with 256 less the number of the signal."""
+    program = Dciodvfy(script(tmp_path / "dciodvfy", "echo Error - half of it", "exit 250"))
+    assert compare(changed(tmp_path / "x.dcm", lambda _ds: None), program) == NOT_RUN

@@ -4,8 +4,11 @@ import time
 
 import pytest
 
-from redact.documents.telling import without_telling
+from exchange.domain.identifiers import HarvestedIdentifiers
 from redact.documents.words import Rule, clean_lines
+from redact.headers.text import clean_descriptor
+from redact.identifiers.matcher import Matcher
+from redact.identifiers.telling import has_title, without_telling, without_titled
 
 
 @pytest.mark.parametrize(
@@ -62,3 +65,53 @@ def test_no_line_takes_long(part: str) -> None:
     began = time.process_time()
     without_telling(part * (50_000 // len(part)))
     assert time.process_time() - began < 5
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("CT HEAD for Dr Mark", "CT HEAD for Dr"),
+        ("ref Dr. Brown CT CHEST w/o", "ref Dr. CT CHEST w/o"),
+        ("DR. WHITE Thorax", "DR."),
+        ("DR. WHITE CT THORAX", "DR. CT THORAX"),
+        ("Prof. Dr. med. Stein", "Prof. Dr. med."),
+        ("Dr. Karl Brown", "Dr."),
+        ("MR. Young Head", "MR."),
+        ("CT Brown, MD", "CT , MD"),
+        ("John Brown M.D.", "M.D."),
+        ("Frau Stein LWS", "Frau"),  # nobody knows where an unknown name ends
+        ("Mrs Head, Mr Long", "Mrs , Mr"),
+    ],
+)
+def test_a_title_in_a_description_tells_a_name(text: str, left: str) -> None:
+    assert " ".join(without_titled(text).split()) == left
+    assert has_title(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "DR CHEST PA",
+        "MR BRAIN",
+        "MS PROTOCOL",
+        "T1 MDR Head",
+        "Dr chest pain",
+        "CT Head MDCT",
+        "AP Mr",
+        "FRCR",
+        "",
+    ],
+)
+def test_modalities_and_diseases_are_no_titles(text: str) -> None:
+    assert without_titled(text) == text
+    assert not has_title(text)
+
+
+def test_an_ordinary_word_after_a_title_goes_from_a_descriptor() -> None:
+    """Nobody harvested the name, and the vocabulary knows the word."""
+    nobody = Matcher(HarvestedIdentifiers())
+    assert (
+        clean_descriptor("CT CHEST w/o, seen by Dr. Brown", nobody).rstrip(" ,.")
+        == "CT CHEST w/o, seen by Dr"
+    )
+    assert clean_descriptor("DR CHEST PA brown fat", nobody) == "DR CHEST PA brown fat"
