@@ -20,7 +20,7 @@ from tests.support.small_studies import PATIENT, make_instance
 pytestmark = pytest.mark.timeout(120)
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "config/schemas/clean.schema.json").read_text())
-DESCRIPTION = f"CT HEAD for Dr Mark, {PATIENT[0]}"
+DESCRIPTION = f"CT HEAD for DR Mark, {PATIENT[0]}"
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_the_word_stays_without_and_goes_with_the_plug_in(bench: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "names" not in report
     (plain,) = written(bench, "without")
-    assert dcmread(plain).StudyDescription == "CT HEAD for Dr Mark"
+    assert dcmread(plain).StudyDescription == "CT HEAD for DR Mark"
     digests = set()
     for out in ("with", "again"):
         done, report = clean(bench, out, "names: {recogniser: after-titles}\n")
@@ -69,7 +69,7 @@ def test_the_word_stays_without_and_goes_with_the_plug_in(bench: Path) -> None:
         assert conforms(report, SCHEMA) == ""
         (one,) = written(bench, out)
         ds = dcmread(one)
-        assert (ds.StudyDescription, ds.ImageComments) == ("CT HEAD for Dr", "CT HEAD for Dr")
+        assert (ds.StudyDescription, ds.ImageComments) == ("CT HEAD for DR", "CT HEAD for DR")
         digests.add(sha256(one.read_bytes()).hexdigest())
     assert len(digests) == 1
 
@@ -110,7 +110,7 @@ def test_our_own_recogniser_with_a_model_of_the_site(bench: Path) -> None:
     assert (done.returncode, report["totals"]["clean"]) == (0, 1), done.stderr
     assert (report["names"]["name"], report["names"]["sha256"]) == ("token-classification", wanted.sha256)
     (one,) = written(bench, "out")
-    assert dcmread(one).StudyDescription == "CT HEAD for Dr"
+    assert dcmread(one).StudyDescription == "CT HEAD for DR"
     (bench / "model" / "people.txt").write_text("LOC\n")
     done, _ = clean(bench, "out2", names, plugin=False)
     assert done.returncode == 2

@@ -6,7 +6,7 @@ SHA256 = "5e" * 32
 MODULE = f"""\
 import re
 
-AFTER_TITLE = re.compile(r"(?<!\\w)(?:Dr|Mr|Mrs)\\.? (\\w+)")
+AFTER_TITLE = re.compile(r"(?<!\\w)(?:DR|Dr|MR|Mr|Mrs)\\.? (\\w+)")
 
 
 class Recogniser:

@@ -55,7 +55,7 @@ def naming(make_house: MakeHouse) -> Callable[[str], House]:
 
 def instance() -> Dataset:
     ds = make_instance(1)
-    ds.StudyDescription = "CT HEAD, seen by Dr Mark"
+    ds.StudyDescription = "CT HEAD, seen by DR Mark"
     return ds
 
 
@@ -66,10 +66,10 @@ def sent(house: House) -> list[Dataset]:
 def test_a_name_that_is_a_word_goes_and_receipts_say_by_what(naming: Callable[[str], House]) -> None:
     house = naming(NAMES)
     report = make_report(1, 1)
-    report.ContentSequence[0].TextValue = "Seen by Dr Mark. Head without finding."
+    report.ContentSequence[0].TextValue = "Seen by DR Mark. Head without finding."
     assert house.through([instance(), report]).state is ExchangeState.CLOSED
     by_modality = {ds.Modality: ds for ds in sent(house)}
-    assert by_modality["CT"].StudyDescription == "CT HEAD, seen by Dr"
+    assert by_modality["CT"].StudyDescription == "CT HEAD, seen by DR"
     words = by_modality["SR"].ContentSequence[0].TextValue
     assert "Mark" not in words
     assert "Head" in words
@@ -92,7 +92,7 @@ def test_a_name_that_is_a_word_goes_and_receipts_say_by_what(naming: Callable[[s
 def test_without_it_or_below_its_threshold_the_word_stays(naming: Callable[[str], House], names: str) -> None:
     house = naming(names)
     house.through([instance()])
-    assert [ds.StudyDescription for ds in sent(house)] == ["CT HEAD, seen by Dr Mark"]
+    assert [ds.StudyDescription for ds in sent(house)] == ["CT HEAD, seen by DR Mark"]
     said = payloads(house, house.exchanges()[0].exchange_id)["R1"]["deidentification"]
     assert ("nameRecognisers" in said) is bool(names)  # type: ignore[operator]
 
@@ -125,7 +125,7 @@ def test_a_release_asks_again_and_lets_nothing_pass_unasked(naming: Callable[[st
         house.process()
         house.deliver()
         assert house.exchanges()[0].state is state
-    assert [ds.StudyDescription for ds in sent(house)] == ["CT HEAD, seen by Dr"]
+    assert [ds.StudyDescription for ds in sent(house)] == ["CT HEAD, seen by DR"]
 
 
 def test_workers_open_it_before_the_first_study(pool: Pool, naming: Callable[[str], House]) -> None:
@@ -139,7 +139,7 @@ def test_workers_open_it_before_the_first_study(pool: Pool, naming: Callable[[st
 
 def test_the_plan_looks_for_names_as_well(naming: Callable[[str], House], tmp_path: Path) -> None:
     ds = make_instance(1)
-    ds.StudyDescription = "Mr Mark"
+    ds.StudyDescription = "MR Mark"
     ds.SeriesDescription = "HEAD"
     ds.save_as(tmp_path / "one.dcm", enforce_file_format=True)
     outgoing = ConnectionFacts("OUTGOING", "PACS", "pacs")

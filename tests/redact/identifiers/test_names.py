@@ -71,8 +71,8 @@ def cleaned(recogniser: Any, text: str, threshold: float = 0.5, rule: Any = clea
     ("pattern", "text", "left"),
     [
         ("Mark", "CT abdomen, seen by Mark", "CT abdomen, seen by"),
-        ("(?<=Mr )Head", "Mr Head, CT CHEST", "Mr CT CHEST"),
-        ("(?<=Mr )Head", "CT HEAD of Mr Head", "CT of Mr"),  # as a harvested name: wherever it stands
+        ("(?<=for )Head", "for Head, CT CHEST", "for CT CHEST"),
+        ("(?<=for )Head", "CT HEAD for Head", "CT for"),  # as a harvested name: wherever it stands
         ("Mar", "CT Mark", "CT"),  # half a word is the whole of it
         ("Le", "CT Le", "CT"),
         ("Jane", "CT Jane", "CT"),
