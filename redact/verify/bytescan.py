@@ -22,7 +22,6 @@ MIN_LENGTH = 6
 BLOCK = 1 << 18
 
 _STRIDE = 4  # bytes: of a pattern's first five words, the one at an offset that this divides is looked up
-_PADDING = bytes(2 * _STRIDE)
 _LOWER = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ", b"abcdefghijklmnopqrstuvwxyz")
 _Table = NDArray[np.uint8]
 
@@ -111,7 +110,7 @@ class BytePatterns:
         stop = len(buffer) if end is None else end
         if not self._count:
             return
-        overlap = self._longest - 1
+        overlap = self._longest + -self._longest % _STRIDE
         for base in range(start, stop, BLOCK):
             raw = bytes(buffer[base : min(base + BLOCK + overlap, stop)])
             yield from self._scan_block(raw, base)
@@ -128,7 +127,7 @@ class BytePatterns:
 
     def _candidates(self, raw: bytes) -> list[int]:
         """Where a pattern may begin, in order; every place where one does is among them."""
-        padded = raw + _PADDING[len(raw) % _STRIDE :]
+        padded = raw + bytes(-len(raw) % _STRIDE)
         words = np.frombuffer(padded, dtype="<u2")
         may_be = self._here.take(words[::2])
         places = np.flatnonzero(may_be)

@@ -13,7 +13,7 @@ from redact.verify.bytescan import Hits
 from redact.verify.inventory import Inventory, dataset_walk, opened_header, syntax_of, tolerant_inventory
 from redact.verify.memory import LONGEST, Creators, Known, Memory, Shelf
 from redact.verify.scan import Leak, Scanner
-from redact.verify.walk import PIXEL_TAGS, SPECIFIC_CHARACTER_SET, Buffer, Walk, tag_text
+from redact.verify.walk import PIXEL_TAGS, SPECIFIC_CHARACTER_SET, Buffer, Element, Walk, tag_text
 
 _NEVER_KNOWN = PIXEL_TAGS | {SPECIFIC_CHARACTER_SET}
 
@@ -111,25 +111,25 @@ class _Reading:
     def reads(self) -> Iterator[Leak]:
         """Read the next element of the data set, and remember what it says by itself."""
         self.end_run()
-        walk, start, creators, elements = self._walk, self._walk.position, self._creators, 0
-        charset = walk.charset
-        part = self._inventory.part(creators) if self._is_memorable() else None
-        found, scanned = self._counts()
-        for element in walk.stretch():
-            elements += 1
+        start, creators, charset = self._walk.position, self._creators, self._walk.charset
+        before, elements = self._counts(), list[Element]()
+        for element in self._walk.stretch():
+            if element.end - start <= LONGEST:
+                elements.append(element)
             self._inventory.note(self._buffer, element)
-            if part is not None:
-                part.note(self._buffer, element)
-                part = part if element.end - start <= LONGEST else None
             if self._search is not None:
                 yield from self._search.scanner.judge(self._buffer, element, self._search.hits)
-        end, path = walk.position, tag_text(self._tag)
+        end, path = self._walk.position, tag_text(self._tag)
         if path in self._inventory.creators:
             self._creators = (*creators, (path, self._inventory.creators[path]))
-        found, scanned = self._counts()[0] - found, self._counts()[1] - scanned
-        is_known = part is not None and part.stands_alone and end - start <= LONGEST
-        if part is not None and is_known and not found and not self._is_hit(start, end):
-            known = Known(part, elements, scanned, self._tag, self._creators)
+        found, scanned = (now - then for now, then in zip(self._counts(), before, strict=True))
+        if not self._is_memorable() or end - start > LONGEST or found or self._is_hit(start, end):
+            return
+        part = self._inventory.part(creators)
+        for element in elements:
+            part.note(self._buffer, element)
+        if part.stands_alone:
+            known = Known(part, len(elements), scanned, self._tag, self._creators)
             self._shelf.keep(self._tag, (charset, creators, bytes(self._buffer[start:end])), known)
 
     def end_run(self) -> None:

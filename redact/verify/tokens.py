@@ -136,8 +136,9 @@ class _Builder:
 
     def add_raw(self, text: str, kind: IdentifierKind) -> None:
         """Add the encodings of a text that are long and distinct enough to mean something anywhere."""
-        # What is found is folded: of ASCII letters one case stands for both, whatever they are encoded in.
-        for variant in {text.lower()} if text.isascii() else {text, text.upper(), text.lower()}:
+        # Patterns are folded: ASCII letters need one case only, the one that they are written in, which has
+        # at least as many distinct bytes as another.
+        for variant in {text} if text.isascii() else {text, text.upper(), text.lower()}:
             for encoding in self.encodings:
                 encoded = _encode(variant, encoding)
                 if len(encoded) >= MIN_LENGTH and len(set(encoded)) >= MIN_DISTINCT:

@@ -87,6 +87,11 @@ def test_raw_forms_in_every_encoding(encoding: str) -> None:
     assert raw(compiled, b"\x01\x02" + "Lüdenscheidt^Jörg".encode(encoding) + b"\x03")
 
 
+@pytest.mark.parametrize("name", ["ANNAanna", "annaANNA", "AnNaNNaa"])
+def test_letters_in_either_case_count_as_distinct(name: str) -> None:
+    assert raw(tokens(IdentifierKind.PATIENT_NAME, name), b"..annaanna..".replace(b"annaanna", name.encode()))
+
+
 def test_raw_forms_in_the_original_character_sets() -> None:
     assert raw(tokens(IdentifierKind.PATIENT_NAME, "Люксембург"), "Люксембург".encode("iso8859_5"))
     japanese = "やまだたろう".encode("iso2022_jp")
