@@ -25,6 +25,22 @@ def fsync_folder(path: Path) -> None:
         os.close(descriptor)
 
 
+def fsync_files(paths: Iterable[Path]) -> None:
+    """Make the contents of files durable; after many were written the disk is busy with the first already.
+
+    Their names are another matter (`fsync_folder`).
+
+    Raises:
+        OSError: One cannot be opened or synced.
+    """
+    for path in paths:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
 def make_folder(path: Path, mode: int = 0o700) -> None:
     """Create a folder and its missing parents, each durable; an existing folder is left as it is.
 

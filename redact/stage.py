@@ -6,7 +6,9 @@
 as well and the proof runs again, once; what it still finds is held.
 """
 
+import os
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
@@ -163,20 +165,31 @@ class InstanceCleaner:
     def run(self, source: Source, target: Path, sink: BinaryIO | None = None) -> CleanedInstance:
         """Clean `source` into `target` and prove it.
 
+        What is written is not durable yet: whoever cleans many syncs them together (`durable.fsync_files`).
+
         Args:
             source: The original.
-            target: The file to write.
+            target: The file to write; an existing one is overwritten.
             sink: The same, opened, where it has no name on a disk: `target` then leads to it.
 
         Raises:
             HeldError: It must not pass; nothing is left at `target`.
             InputError: The source cannot be read.
             ModelError: A model failed.
+            OSError: Writing failed; nothing is left.
         """
         self._sink = sink
         layout = examine(source)
         header = self._read(layout)
         admit(header, self._plan.profile)
+        try:
+            return self._clean_and_prove(layout, header, target)
+        except BaseException:
+            if sink is None:
+                target.unlink(missing_ok=True)
+            raise
+
+    def _clean_and_prove(self, layout: FileLayout, header: Dataset, target: Path) -> CleanedInstance:
         try:
             cleaned = self._clean(layout, header, target, ())
             proof = self._prove(layout, cleaned)
@@ -189,8 +202,6 @@ class InstanceCleaner:
         except HeldError as error:
             if error.code in PROOF_CODES & self._plan.released:
                 return self._clean(layout, self._read(layout), target, (), claim=False)
-            if sink is None:
-                target.unlink(missing_ok=True)
             raise
         return replace(cleaned, proof=proof)
 
@@ -228,7 +239,8 @@ class InstanceCleaner:
                     header.BurnedInAnnotation = "NO"
                     add_method_codes(header, (Option.CLEAN_PIXEL_DATA,))
                 codes = (*codes, Option.CLEAN_PIXEL_DATA)
-        written = write_instance(self._sink or target, header, syntax, payload, exact=exact)
+        with nullcontext(self._sink) if self._sink else _opened(target) as file:
+            written = write_instance(file, header, syntax, payload, exact=exact)
         return CleanedInstance(
             path=target,
             sop_class_uid=uid(header, "SOPClassUID"),
@@ -288,6 +300,11 @@ class InstanceCleaner:
             if error.code is ReasonCode.PROOF_TEXT and self._reading is not None and self._reading.found:
                 return None
             raise
+
+
+def _opened(target: Path) -> BinaryIO:
+    descriptor = os.open(target, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    return os.fdopen(descriptor, "wb+")
 
 
 def _text_left(found: Sequence[TextBox]) -> HeldError:

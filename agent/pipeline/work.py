@@ -24,6 +24,7 @@ from exchange.domain.codes import ReasonCode
 from exchange.domain.errors import HeldError, InputError, ModelError
 from exchange.domain.identifiers import HarvestedIdentifiers, Identifier
 from exchange.domain.source import Source
+from exchange.durable import fsync_files
 from exchange.spool.sealed import new_data_key
 from redact.headers.profile import NameRecognition, Profile
 from redact.identifiers.harvest import Harvester
@@ -272,7 +273,10 @@ def _survey(key: str, path: Path, known: KnownElements, harvester: Harvester) ->
 
 
 def clean_files(task: CleanTask, context: WorkerContext) -> CleanResult:
-    """Second phase: clean and prove each file; one that is held does not stop the others."""
+    """Second phase: clean and prove each file; one that is held does not stop the others.
+
+    What was cleaned is durable when this returns, but for its names, which belong to the attempt.
+    """
     models: Models = context.state
     plan = CleaningPlan(
         profile=task.profile,
@@ -306,4 +310,6 @@ def clean_files(task: CleanTask, context: WorkerContext) -> CleanResult:
         except (HeldError, InputError) as error:
             held.append(HeldInstance.of(key, error))
         context.progress(1)
+    if not task.sealed:  # those are durable already
+        fsync_files(one.path for _, one in cleaned)
     return CleanResult(tuple(cleaned), tuple(held), *facts, names, keys)

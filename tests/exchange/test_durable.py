@@ -51,6 +51,18 @@ def test_order_of_effects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert events == ["fsync", "rename", "fsync"]
 
 
+def test_files_are_synced_together_and_only_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = [tmp_path / "a", tmp_path / "b"]
+    for path in paths:
+        path.write_bytes(b"x")
+    synced: list[str] = []
+    monkeypatch.setattr(os, "fsync", lambda number: synced.append(os.readlink(f"/proc/self/fd/{number}")))
+    durable.fsync_files(paths)
+    assert synced == [str(path) for path in paths]
+    with pytest.raises(FileNotFoundError):
+        durable.fsync_files([tmp_path / "none"])
+
+
 def test_make_folder_creates_parents(tmp_path: Path) -> None:
     folder = tmp_path / "a" / "b" / "c"
     durable.make_folder(folder)

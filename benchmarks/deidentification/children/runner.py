@@ -13,7 +13,8 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
-# (input, proposed output) to where it was written, relative to the job's folder
+# (input, proposed output) to where it was written, relative to the job's folder; with an attribute `finish`,
+# that is called before the clock stops
 Clean = Callable[[str, str], str]
 
 
@@ -35,6 +36,7 @@ def run(prepare: Callable[[dict, list], Clean]) -> None:
     results = {}
     for source, proposed in job["files"]:
         results[source] = _one(clean, source, str(Path(job["out"]) / proposed), job["out"])
+    getattr(clean, "finish", lambda: None)()
     seconds = time.perf_counter() - start
     print(json.dumps({"seconds": seconds, "files": results}), file=answers, flush=True)
 

@@ -18,6 +18,7 @@ from exchange.dicomio.payloads import CopyPayload
 from exchange.dicomio.write import write_instance
 from exchange.domain.errors import HeldError, InputError
 from exchange.domain.identifiers import HarvestedIdentifiers
+from exchange.durable import fsync_files
 from redact.headers.cleaner import clean_header
 from redact.headers.outcome import HeaderContext
 from redact.headers.recurring import Recurring
@@ -53,13 +54,17 @@ def prepare(job, files):
                 cleaners[key] = lambda source, target: only_clean(context, source, target)
         return cleaners[key]
 
+    written = []
+
     def clean(source, proposed):
         try:
             of_patient(source)(Path(source), Path(proposed))
         except (HeldError, InputError) as error:
             raise Held(f"{error.code} {getattr(error, 'path', '')}".strip()) from error
+        written.append(Path(proposed))
         return proposed
 
+    clean.finish = lambda: fsync_files(written)  # as the worker does at the end of a part
     return clean
 
 
@@ -69,7 +74,8 @@ def only_clean(study, source, target):
     ds = read_header_at(layout, known=known)
     clean_header(ds, context, recurring=recurring)
     payload = CopyPayload(layout) if layout.pixels else None
-    write_instance(target, ds, layout.transfer_syntax_uid, payload)
+    with target.open("wb+") as file:
+        write_instance(file, ds, layout.transfer_syntax_uid, payload)
 
 
 run(prepare)
