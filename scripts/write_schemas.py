@@ -7,6 +7,7 @@ from pydantic import BaseModel
 
 from agent.config.answers import (
     CheckAnswer,
+    OcrAnswer,
     PlanAnswer,
     ProfileAnswer,
     ProfileDifference,
@@ -37,6 +38,7 @@ MODELS: dict[str, type[BaseModel]] = {
     "profiles-list": ProfilesAnswer,
     "profiles-show": ProfileAnswer,
     "profiles-diff": ProfileDifference,
+    "ocr": OcrAnswer,
     "init": InitAnswer,
     "doctor": DoctorAnswer,
     "clean": CleanReport,

@@ -31,6 +31,7 @@ VERBS = {
     "run": "Run the daemon in the foreground.",
     "demo": "Send a real study through the lock, on loopback.",
     "clean": "De-identify a file or folder offline, exactly as a route would.",
+    "ocr": "Show the text that is read in a file's pixels, and what would become of it.",
     "verify": "Check receipts offline.",
     "status": "Show what the running daemon does.",
     "exchanges": "List, show, retry, prioritise and cancel exchanges.",

@@ -1,4 +1,4 @@
-"""What `check`, `plan` and `profiles` answer with --json; the published schemas are generated from here."""
+"""What `check`, `plan`, `profiles` and `ocr` answer with --json; the schemas are generated from here."""
 
 from typing import Any, Literal
 
@@ -206,3 +206,53 @@ class ProfileDifference(_Answer):
     elements: tuple[ChangedElement, ...] = Field(
         description="Of PS3.6, in the data set itself, where no rule's condition holds."
     )
+
+
+class OcrBox(_Answer):
+    """A region in stored pixels: 0-based, half-open."""
+
+    frame: int
+    x0: int
+    y0: int
+    x1: int
+    y1: int
+
+
+class OcrLine(OcrBox):
+    """One line as it was read in one picture of a frame, and what would become of it."""
+
+    text: str = Field(description="As recognised. It may be a patient's name.")
+    confidence: float = Field(description="Mean probability of its characters, 0-1.")
+    rendering: str = Field(
+        description="Of the stored values: window, full range, lookup table, palette or colour."
+    )
+    negative: bool = Field(description="Whether it was read in the negative of that rendering.")
+    outcome: Literal["removed", "kept", "held"]
+    rule: str | None = Field(description="By which it is removed; null where it is not.")
+    reason: str = Field(description="The rule and its gate, in words.")
+    uncertain: bool = Field(description="Whether it lies in the band between the gates.")
+
+
+class OcrRegion(OcrBox):
+    """A region that would be filled, with its margin."""
+
+    rule: str
+    confidence: float
+
+
+class OcrAnswer(_Answer):
+    """`lockgate ocr --json`: it holds text of the pixels, unlike every other answer."""
+
+    profile: str
+    profileSha256: str  # noqa: N815
+    examined: bool = Field(description="Whether the profile cleans pixels (113101); if not, all of it stays.")
+    mode: str = Field(description="How hard the instance is read.")
+    frames: int = Field(description="Of the instance.")
+    frame: int | None = Field(description="The one that was read; null: all.")
+    sameAs: dict[int, int] = Field(  # noqa: N815
+        description="Frames with the same bytes as an earlier one, whose lines hold for them too."
+    )
+    held: tuple[str, ...] = Field(description="Reason codes for which the instance would be held.")
+    lines: tuple[OcrLine, ...]
+    boxes: tuple[OcrRegion, ...]
+    pictures: tuple[str, ...] = Field(description="Files in the folder of --preview.")

@@ -19,7 +19,7 @@ def side_by_side(before: Path, after: Path) -> bytes:
     for path in (before, after):
         layout = examine(path)
         _, drawn = next(renderings(path, layout, read_header_at(layout)))
-        pictures.append(drawn[0])
+        pictures.append(next(iter(drawn.values())))
     left, right = (Image.open(io.BytesIO(data)) for data in preview(pictures[0], pictures[1], ()))
     joined = Image.new("RGB", (left.width + _GAP + right.width, max(left.height, right.height)), "white")
     joined.paste(left, (0, 0))

@@ -55,7 +55,7 @@ def _pictures(path: Path, frames: list[int]) -> dict[int, Picture]:
     wanted, found = set(frames), {}
     for index, drawn in renderings(path, layout, read_header_at(layout)):
         if index in wanted:
-            found[index] = drawn[0]
+            found[index] = next(iter(drawn.values()))
         if len(found) == len(wanted):
             break
     return found

@@ -17,6 +17,7 @@ class ReadLine:
         x0, y0, x1, y1: Upright box in picture pixels, 0-based, half-open.
         text: As recognised, surrounding space removed; never empty.
         confidence: Mean probability of the recognised characters, 0-1.
+        negative: Whether it was read in the picture's negative; no part of what the line is.
     """
 
     y0: int
@@ -25,6 +26,7 @@ class ReadLine:
     x1: int
     text: str = field(repr=False)
     confidence: float
+    negative: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Reading all text of a picture: detect on the picture and on its negative, recognise, report."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -48,8 +49,9 @@ class TextReader:
         if colour.min() == colour.max():
             return ()
         lines: list[ReadLine] = []
-        for version in (colour, 255 - colour):
-            lines += self._read_pass(version, tuple(lines))
+        lines += self._read_pass(colour, ())
+        negative = self._read_pass(255 - colour, tuple(lines))
+        lines += (replace(line, negative=True) for line in negative)
         return tuple(_without_repeats(lines))
 
     def _read_pass(self, picture: Picture, known: tuple[ReadLine, ...]) -> list[ReadLine]:

@@ -1,5 +1,6 @@
 """Boxes of text in frames, and what is done with them."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -59,6 +60,31 @@ class TextBox:
             self.rule,
             self.confidence,
         )
+
+
+_MOST_PLACES = 32
+_FRAME = re.compile(r"frame (\d+): (\d+,\d+,\d+,\d+(?:; \d+,\d+,\d+,\d+)*)")
+
+
+def place(boxes: Iterable[TextBox]) -> str:
+    """Where boxes are, as holds name it: `frame 0: x0,y0,x1,y1; x0,…, frame 3: …`; of many the first."""
+    frames: dict[int, list[str]] = {}
+    ordered = sorted(boxes)
+    for box in ordered[:_MOST_PLACES]:
+        frames.setdefault(box.frame, []).append(f"{box.x0},{box.y0},{box.x1},{box.y1}")
+    more = len(ordered) - _MOST_PLACES
+    told = ", ".join(f"frame {frame}: {'; '.join(places)}" for frame, places in frames.items())
+    return f"{told}, and {more} more" if more > 0 else told
+
+
+def boxes_at(path: str, rule: BoxRule) -> tuple[TextBox, ...]:
+    """The boxes that `place` named; none where a path is of another kind."""
+    found = []
+    for frame, places in _FRAME.findall(path):
+        for one in places.split("; "):
+            x0, y0, x1, y1 = map(int, one.split(","))
+            found.append(TextBox(int(frame), y0, x0, y1, x1, rule, 1.0))
+    return tuple(found)
 
 
 def merge(boxes: Iterable[TextBox], share: float = 0.7) -> tuple[TextBox, ...]:

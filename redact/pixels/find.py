@@ -1,8 +1,8 @@
 """The reading pass: where in an instance is text that must go? Only boxes are kept, never frames."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from hashlib import sha256
 
 from pydicom.dataset import Dataset
@@ -12,14 +12,16 @@ from exchange.domain.codes import ReasonCode
 from exchange.domain.errors import HeldError
 from exchange.domain.identifiers import HarvestedIdentifiers
 from exchange.domain.source import Source
-from redact.ocr.lines import ReadLine
 from redact.ocr.matching import IdentifierMatcher
 from redact.ocr.reader import TextReader
-from redact.pixels.boxes import BoxRule, TextBox, merge
+from redact.pixels.account import Account, JudgedLine
+from redact.pixels.boxes import BoxRule, TextBox, merge, place
 from redact.pixels.decode import FrameReader
-from redact.pixels.own import OwnText, Whose
+from redact.pixels.judging import Judge
+from redact.pixels.own import OwnText
 from redact.pixels.policy import PixelPolicy, TextMode
 from redact.pixels.render import Picture, Renderer
+from redact.pixels.verdict import Outcome
 
 Known = HarvestedIdentifiers | OwnText
 """Identifiers that must go; or the patient's identity, which stays, apart from those."""
@@ -50,8 +52,8 @@ class Findings:
 
 def renderings(
     path: Source, layout: FileLayout, header: Dataset
-) -> Iterator[tuple[int, tuple[Picture, ...]]]:
-    """Each frame's index and its pictures for reading, one frame in memory at a time.
+) -> Iterator[tuple[int, Mapping[str, Picture]]]:
+    """Each frame's index and its pictures for reading by name, one frame in memory at a time.
 
     Raises:
         HeldError: `undecodable-pixels` or `video`.
@@ -94,6 +96,7 @@ def read_frames(
     reader: TextReader,
     policy: PixelPolicy,
     matcher: IdentifierMatcher | OwnText,
+    account: Account | None = None,
 ) -> Findings:
     """Read every frame; identical frames (by digest of their encoded bytes) once.
 
@@ -103,78 +106,81 @@ def read_frames(
         reader: Finds and reads the lines.
         policy: Which lines go.
         matcher: Of the study's identifiers; where identity is retained it is asked before the policy.
+        account: Takes down each line, of one frame where it says so; what would hold the instance is taken
+            down, too, and not raised.
 
     Raises:
-        HeldError: `undecodable-pixels`; `identity-mismatch`, with the box of a line that names somebody else.
+        HeldError: `undecodable-pixels`; `identity-mismatch`, with the boxes of lines that name somebody else.
         ModelError: A model failed.
     """
-    mode = policy.mode(header)
+    mode, only = policy.mode(header), account.only if account is not None else None
     renderer = Renderer(frames.form, header)
-    known: dict[bytes, tuple[TextBox, ...]] = {}
+    reading = _Pass(reader, Judge(policy, mode, matcher), account)
+    known: dict[bytes, tuple[int, tuple[TextBox, ...]]] = {}
     boxes: list[TextBox] = []
-    counts: Counter[str] = Counter()
-    for index in range(frames.count):
+    for index in range(frames.count) if only is None else (only,):
         encoded = frames.encoded(index)
         digest = sha256(encoded).digest()
         if digest not in known:
             pictures = renderer.render(frames.frame(index, encoded), index)
-            judge = _Judge(policy, mode, matcher, index)
-            known[digest] = _judged(pictures, reader, judge, counts)
-        boxes += [_moved(box, index) for box in known[digest]]
-    if mode is TextMode.ALL_TEXT and frames.count > 1:
+            known[digest] = index, reading.boxes(pictures, index)
+            if account is None:
+                reading.raise_held()
+        elif account is not None:
+            account.same_as[index] = known[digest][0]
+        boxes += [_moved(box, index) for box in known[digest][1]]
+    if mode is TextMode.ALL_TEXT and frames.count > 1 and only is None:
         boxes += _recurring(boxes, frames.count, policy.recurring_share)
     return Findings(
         boxes=tuple(sorted(boxes)),
         mode=mode,
         frames=frames.count,
         distinct=len(known),
-        lines=counts["lines"],
-        uncertain=counts["uncertain"],
+        lines=reading.counts["lines"],
+        uncertain=reading.counts["uncertain"],
         checking=frames.checking,
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Judge:
-    """Decides line by line what goes from one frame."""
+@dataclass(slots=True)
+class _Pass:
+    """One reading of an instance: the judge's verdicts, counted and, where somebody asks, taken down."""
 
-    policy: PixelPolicy
-    mode: TextMode
-    matcher: IdentifierMatcher | OwnText
-    frame: int
+    reader: TextReader
+    judge: Judge
+    account: Account | None
+    counts: Counter[str] = field(default_factory=Counter)
+    held: list[tuple[ReasonCode, TextBox]] = field(default_factory=list)
 
-    def rule(self, line: ReadLine, lines: Sequence[ReadLine]) -> BoxRule | None:
-        """The rule by which a line among those of its picture goes; None where it stays."""
-        if isinstance(self.matcher, IdentifierMatcher):
-            return self.policy.judge(line, self.mode, self.matcher)
-        whose = self.matcher.whose(line, lines)
-        if whose is Whose.OWN:
-            return None
-        if whose is Whose.ANOTHERS and self.matcher.hold and self.policy.is_read(line):
+    def boxes(self, pictures: Mapping[str, Picture], frame: int) -> tuple[TextBox, ...]:
+        """Those to be removed from one frame, over all its renderings."""
+        found: list[TextBox] = []
+        for name, picture in pictures.items():
+            lines = self.reader.read(picture)
+            for line in lines:
+                verdict = self.judge.verdict(line, lines)
+                self.counts["lines"] += 1
+                self.counts["uncertain"] += verdict.uncertain and verdict.outcome is Outcome.KEPT
+                if self.account is not None:
+                    self.account.lines.append(JudgedLine(frame, name, line, verdict))
+                rule = verdict.rule or BoxRule.ORDERED
+                box = TextBox(frame, line.y0, line.x0, line.y1, line.x1, rule, line.confidence)
+                if verdict.code is not None:
+                    self.held.append((verdict.code, box))
+                elif verdict.rule is not None:
+                    found.append(box)
+        return merge(found)
+
+    def raise_held(self) -> None:
+        """Stop for a person, where a line asks for one."""
+        mismatched = [box for code, box in self.held if code is ReasonCode.IDENTITY_MISMATCH]
+        if mismatched:
             raise HeldError(
                 ReasonCode.IDENTITY_MISMATCH,
                 "cannot keep the identity: the pixels name somebody else than the header",
-                f"frame {self.frame}: {line.x0},{line.y0},{line.x1},{line.y1}",
+                place(mismatched),
                 "look at the image: reject it where it is another's; a release has the text removed",
             )
-        return BoxRule.IDENTIFIER if whose is not Whose.UNKNOWN else self.policy.gate(line, self.mode)
-
-
-def _judged(
-    pictures: Sequence[Picture], reader: TextReader, judge: _Judge, counts: Counter[str]
-) -> tuple[TextBox, ...]:
-    """The boxes of one frame, numbered 0, over all its renderings."""
-    boxes: list[TextBox] = []
-    for picture in pictures:
-        lines = reader.read(picture)
-        for line in lines:
-            counts["lines"] += 1
-            rule = judge.rule(line, lines)
-            if rule is not None:
-                boxes.append(TextBox(0, line.y0, line.x0, line.y1, line.x1, rule, line.confidence))
-            elif judge.mode is TextMode.STRICT and judge.policy.uncertain(line):
-                counts["uncertain"] += 1
-    return merge(boxes)
 
 
 def _recurring(boxes: Sequence[TextBox], frames: int, share: float) -> list[TextBox]:

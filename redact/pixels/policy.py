@@ -10,6 +10,7 @@
 - A line that reads like one of the patient's identifiers goes at any confidence, everywhere.
 """
 
+import math
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -17,8 +18,8 @@ from pydicom.dataset import Dataset
 
 from exchange.dicomio.getters import text, texts, uid
 from redact.ocr.lines import ReadLine
-from redact.ocr.matching import IdentifierMatcher
 from redact.pixels.boxes import BoxRule
+from redact.pixels.verdict import Outcome, Verdict, kept, removed
 
 
 class TextMode(StrEnum):
@@ -77,22 +78,19 @@ class PixelPolicy:
             captured = True
         return TextMode.ALL_TEXT if captured or text(header, "ConversionType") else TextMode.STRICT
 
-    def judge(self, line: ReadLine, mode: TextMode, matcher: IdentifierMatcher) -> BoxRule | None:
-        """The rule by which a line is removed, or None when it stays."""
-        if matcher.matches(line.text):
-            return BoxRule.IDENTIFIER
-        return self.gate(line, mode)
-
     def is_read(self, line: ReadLine) -> bool:
         """Whether a line is sure enough to say anything of somebody."""
         return line.confidence >= self.all_text_gate
 
-    def gate(self, line: ReadLine, mode: TextMode) -> BoxRule | None:
-        """As `judge`, of a line that is no identifier."""
+    def gate(self, line: ReadLine, mode: TextMode) -> Verdict:
+        """What becomes of a line that is no identifier."""
         if mode is TextMode.ALL_TEXT:
-            enough = _letters(line) >= self.all_text_characters
-            return BoxRule.ALL_TEXT if line.confidence >= self.all_text_gate and enough else None
-        return BoxRule.STRICT if line.confidence >= self.strict_gate and self._enough(line) else None
+            return self._gate(line, BoxRule.ALL_TEXT, self.all_text_gate, self.all_text_characters)
+        verdict = self._gate(line, BoxRule.STRICT, self.strict_gate, self.strict_characters)
+        if verdict.outcome is Outcome.KEPT and self._uncertain(line):
+            gates = f"{self.all_text_gate:.2f} and {self.strict_gate:.2f}"
+            return kept(f"strict: confidence {_shown(line)} between the gates {gates}", uncertain=True)
+        return verdict
 
     def for_proof(self) -> "PixelPolicy":
         """The policy by which the cleaned pixels are judged with other weights.
@@ -102,12 +100,22 @@ class PixelPolicy:
         """
         return replace(self, all_text_characters=self.strict_characters)
 
-    def uncertain(self, line: ReadLine) -> bool:
-        """True for a line of the band between the gates: perhaps text, perhaps anatomy."""
-        return self.all_text_gate <= line.confidence < self.strict_gate and self._enough(line)
+    def _gate(self, line: ReadLine, rule: BoxRule, gate: float, characters: int) -> Verdict:
+        if line.confidence < gate:
+            return kept(f"{rule}: confidence {_shown(line)} below the gate {gate:.2f}")
+        if _letters(line) < characters:
+            return kept(f"{rule}: fewer than {characters} letters or digits identify nobody")
+        return removed(rule, f"{rule}: confidence {_shown(line)}, the gate is {gate:.2f}")
 
-    def _enough(self, line: ReadLine) -> bool:
-        return _letters(line) >= self.strict_characters
+    def _uncertain(self, line: ReadLine) -> bool:
+        """True for a line of the band between the gates: perhaps text, perhaps anatomy."""
+        in_band = self.all_text_gate <= line.confidence < self.strict_gate
+        return in_band and _letters(line) >= self.strict_characters
+
+
+def _shown(line: ReadLine) -> str:
+    """Its confidence, never rounded up to a gate."""
+    return f"{math.floor(line.confidence * 1000) / 1000:.3f}"
 
 
 def _letters(line: ReadLine) -> int:

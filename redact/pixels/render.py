@@ -4,6 +4,7 @@ Text that is invisible in one rendering can be plain in another (white on white 
 in the full range), so values are rendered by their window and by their full range wherever the two differ.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,23 +40,26 @@ class Renderer:
         self._form = form
         self._header = header
 
-    def render(self, frame: Frame, index: int) -> tuple[Picture, ...]:
-        """One or two pictures of a frame: grey (rows x columns) or RGB (rows x columns x 3).
+    def render(self, frame: Frame, index: int) -> Mapping[str, Picture]:
+        """One or two pictures of a frame by name: grey (rows x columns) or RGB (rows x columns x 3).
+
+        The names are `window`, `full range`, `lookup table`, `palette` and `colour`.
 
         Raises:
             HeldError: `undecodable-pixels`: a palette is missing or broken.
         """
         if frame.photometric == "PALETTE COLOR":
-            return (self._palette(frame),)
+            return {"palette": self._palette(frame)}
         if frame.pixels.shape[2] > 1:
-            return (self._colour(frame),)
+            return {"colour": self._colour(frame)}
         return self._grey(frame, index)
 
-    def _grey(self, frame: Frame, index: int) -> tuple[Picture, ...]:
+    def _grey(self, frame: Frame, index: int) -> Mapping[str, Picture]:
         values = meaningful(frame.pixels[:, :, 0], self._form)
         full = _stretched(values, float(values.min()), float(values.max()))
-        windowed = self._by_tables(values)
+        windowed, name = self._by_tables(values), "lookup table"
         if windowed is None:
+            name = "window"
             window = find_window(self._header, index)
             if window is None:
                 low, high = np.percentile(values, _OUTLIERS)
@@ -65,8 +69,8 @@ class Renderer:
             full, windowed = 255 - full, 255 - windowed
         # A window that hides all (it does not fit the values) shows nothing to a viewer either.
         if windowed.min() == windowed.max() or _alike(full, windowed):
-            return (full,)
-        return (windowed, full)
+            return {"full range": full}
+        return {name: windowed, "full range": full}
 
     def _by_tables(self, values: Pixels) -> Picture | None:
         """Rendering by lookup tables where the header has them; None where it has none that work."""

@@ -41,7 +41,9 @@ def test_a_window_that_differs_from_the_full_range_gives_two_pictures() -> None:
     values = ramp()
     header = Dataset()
     header.WindowCenter, header.WindowWidth = 200, 100
-    windowed, full = Renderer(form(values), header).render(Frame(values, "MONOCHROME2", bytearray()), 0)
+    pictures = Renderer(form(values), header).render(Frame(values, "MONOCHROME2", bytearray()), 0)
+    assert list(pictures) == ["window", "full range"]
+    windowed, full = pictures.values()
     assert (windowed == 255).mean() > 0.9
     assert 0.4 < (full < 128).mean() < 0.6
 
@@ -49,7 +51,9 @@ def test_a_window_that_differs_from_the_full_range_gives_two_pictures() -> None:
 def test_monochrome1_is_shown_inverted() -> None:
     values = ramp()
     shown = [
-        Renderer(form(values, kind), Dataset()).render(Frame(values, kind, bytearray()), 0)[0]
+        next(
+            iter(Renderer(form(values, kind), Dataset()).render(Frame(values, kind, bytearray()), 0).values())
+        )
         for kind in ("MONOCHROME1", "MONOCHROME2")
     ]
     assert np.array_equal(shown[0], 255 - shown[1])
@@ -87,16 +91,16 @@ def test_a_palette_is_applied(tmp_path: Path) -> None:
         setattr(ds, f"{colour}PaletteColorLookupTableData", data.astype("<u2").tobytes())
     changes = {element.keyword: element.value for element in ds if "Palette" in element.keyword}
     made = native(tmp_path / "in.dcm", values, "PALETTE COLOR", **changes)
-    ((_, (picture,)),) = renderings(made.path, made.layout, made.header)
+    ((_, pictures),) = renderings(made.path, made.layout, made.header)
+    (picture,) = pictures.values()
     assert picture[5, 5].tolist() == [255, 128, 0]
 
 
 def test_luminance_and_chrominance_are_shown_as_colour() -> None:
     values = np.zeros((8, 8, 3), np.uint8)
     values[:] = (76, 85, 255)  # red
-    (picture,) = Renderer(form(values, "YBR_FULL"), Dataset()).render(
-        Frame(values, "YBR_FULL", bytearray()), 0
-    )
+    pictures = Renderer(form(values, "YBR_FULL"), Dataset()).render(Frame(values, "YBR_FULL", bytearray()), 0)
+    picture = pictures["colour"]
     assert picture[0, 0, 0] > 250
     assert picture[0, 0, 1:].max() < 5
 
@@ -169,7 +173,7 @@ def test_floating_point_pixels_are_rendered(tmp_path: Path) -> None:
     kind = PixelForm(64, 64, 1, 32, 32, 31, True, "MONOCHROME2", 0, True, True)
     values[0, 0] = np.nan
     pictures = Renderer(kind, Dataset()).render(Frame(values, "MONOCHROME2", bytearray()), 0)
-    assert all(picture.dtype == np.uint8 and picture.max() == 255 for picture in pictures)
+    assert all(picture.dtype == np.uint8 and picture.max() == 255 for picture in pictures.values())
 
 
 def test_preview_outlines_before_and_shows_after() -> None:

@@ -1,0 +1,85 @@
+"""What is read in the pixels of one file and what would become of it, for the person who asks.
+
+The reading pass of the cleaner itself, with an account of its lines. What comes out holds text of the pixels:
+it goes to the terminal of whoever asked, and nowhere else.
+"""
+
+from pathlib import Path
+
+from agent.config.answers import OcrAnswer, OcrLine, OcrRegion
+from exchange.dicomio.examine import examine
+from exchange.dicomio.header import read_header_at
+from exchange.domain.errors import ConfigurationError
+from redact.headers.profile import Option, Profile
+from redact.identifiers.harvest import harvest
+from redact.ocr.reader import TextReader
+from redact.pixels.account import Account, JudgedLine
+from redact.pixels.decode import FrameReader
+from redact.pixels.find import Known, matcher_of, read_frames
+from redact.pixels.patients import OwnTexts
+from redact.pixels.policy import PixelPolicy
+
+
+def look(path: Path, profile: Profile, reader: TextReader, frame: int | None = None) -> OcrAnswer:
+    """Read the pixels of a file; identifiers are those of its own header.
+
+    Args:
+        path: A DICOM file.
+        profile: Decides what would become of each line.
+        reader: The cleaner's.
+        frame: Index of the one to read; None for all.
+
+    Raises:
+        InputError: The file cannot be used.
+        HeldError: `undecodable-pixels` or `video`.
+        ConfigurationError: It has no pixels, or no such frame.
+        ModelError: A model failed.
+    """
+    layout = examine(path)
+    if layout.pixels is None:
+        raise ConfigurationError("cannot read the pixels: the file has none")
+    header = read_header_at(layout)
+    frames = FrameReader(path, layout, header)
+    if frame is not None and not 0 <= frame < frames.count:
+        raise ConfigurationError(f"cannot read frame {frame}: the file has {frames.count}, counted from 0")
+    identifiers = harvest(header)
+    known: Known = identifiers
+    if profile.retains_identity:
+        known = OwnTexts(profile, identifiers, hold=True).of(header)
+    account = Account(frame)
+    found = read_frames(frames, header, reader, PixelPolicy(), matcher_of(known), account)
+    boxes = [box.padded(frames.form.rows, frames.form.columns) for box in found.boxes]
+    return OcrAnswer(
+        profile=profile.profile_id,
+        profileSha256=profile.sha256,
+        examined=Option.CLEAN_PIXEL_DATA in profile.options,
+        mode=found.mode.value,
+        frames=found.frames,
+        frame=frame,
+        sameAs=account.same_as,
+        held=tuple(sorted({one.verdict.code for one in account.lines if one.verdict.code is not None})),
+        lines=tuple(map(_line, account.lines)),
+        boxes=tuple(
+            OcrRegion(
+                frame=box.frame, x0=box.x0, y0=box.y0, x1=box.x1, y1=box.y1,
+                rule=box.rule, confidence=round(box.confidence, 3),
+            )
+            for box in boxes
+        ),
+        pictures=(),
+    )  # fmt: skip
+
+
+def _line(one: JudgedLine) -> OcrLine:
+    line, verdict = one.line, one.verdict
+    return OcrLine(
+        frame=one.frame, x0=line.x0, y0=line.y0, x1=line.x1, y1=line.y1,
+        text=line.text,
+        confidence=line.confidence,
+        rendering=one.rendering,
+        negative=line.negative,
+        outcome=verdict.outcome.value,
+        rule=verdict.rule,
+        reason=verdict.reason,
+        uncertain=verdict.uncertain,
+    )  # fmt: skip
