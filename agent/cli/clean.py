@@ -36,7 +36,8 @@ def clean(
     ] = None,
     report: Annotated[Path | None, typer.Option(help="Write the JSON report here (mode 0600).")] = None,
     preview: Annotated[
-        Path | None, typer.Option(help="Write before/after pictures of touched frames here. They show PHI.")
+        Path | None,
+        typer.Option(help="Write before/after pictures of touched frames and contact sheets. They show PHI."),
     ] = None,
     jobs: Annotated[int | None, typer.Option(min=1, help="Worker processes; default: one a core.")] = None,
     dciodvfy: Annotated[

@@ -14,11 +14,12 @@ EPILOG = """\b
 Examples:
   lockgate ocr image.dcm
   lockgate ocr cine.dcm --frame 12 --profile teleradiology
-  lockgate ocr image.dcm --json
+  lockgate ocr image.dcm --json --preview pictures/
 
 This command shows the text in the image, and with it whom it may name: that is what it is for. The text goes
-to your terminal only: to no log, no report, no file's name. Identifiers are those of the file's own header;
-a route also knows those of the whole study and of the patient's earlier exchanges.
+to your terminal only: to no log, no report, no file's name; pictures are named by the number of the frame.
+Identifiers are those of the file's own header; a route also knows those of the whole study and of the
+patient's earlier exchanges.
 
 Exit codes: 0 read, 1 the file would be held, 2 it or the profile cannot be used.
 """
@@ -28,6 +29,9 @@ def ocr(
     file: Annotated[Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, help="A DICOM file.")],
     frame: Annotated[int | None, typer.Option(min=0, help="Read this frame only, counted from 0.")] = None,
     profile: Annotated[str, typer.Option(help="Profile: a shipped name, or a YAML file.")] = "default",
+    preview: Annotated[
+        Path | None, typer.Option(help="Write pictures of the frames with their lines here. They show PHI.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show each line of text that is read in a file's pixels, and why it would stay or go. It shows PHI."""
@@ -35,7 +39,7 @@ def ocr(
     from agent.config.logs import configure_logs
     from agent.config.profiles import load_profile
     from agent.inference.readers import open_reader, open_store
-    from agent.pipeline.looking import look
+    from agent.pipeline.looking import look, write_pictures
     from exchange.domain.errors import HeldError
 
     configure_logs(level="error")
@@ -43,6 +47,8 @@ def ocr(
     reader, _ = open_reader(open_store(), "cleaner", firmware_profile().inference.execution_providers)
     try:
         answer = look(file, chosen, reader, frame)
+        if preview is not None:
+            answer = write_pictures(file, answer, preview)
     except HeldError as error:
         typer.echo(f"held: {error.code}: {error}", err=True)
         raise typer.Exit(1) from None

@@ -4,12 +4,14 @@ The reading pass of the cleaner itself, with an account of its lines. What comes
 it goes to the terminal of whoever asked, and nowhere else.
 """
 
+from collections import defaultdict
 from pathlib import Path
 
 from agent.config.answers import OcrAnswer, OcrLine, OcrRegion
 from exchange.dicomio.examine import examine
 from exchange.dicomio.header import read_header_at
 from exchange.domain.errors import ConfigurationError
+from exchange.durable import make_folder, write_file
 from redact.headers.profile import Option, Profile
 from redact.identifiers.harvest import harvest
 from redact.ocr.reader import TextReader
@@ -18,6 +20,8 @@ from redact.pixels.decode import FrameReader
 from redact.pixels.find import Known, matcher_of, read_frames
 from redact.pixels.patients import OwnTexts
 from redact.pixels.policy import PixelPolicy
+from redact.pixels.preview import drawn, judged_mark, png
+from redact.pixels.view import View
 
 
 def look(path: Path, profile: Profile, reader: TextReader, frame: int | None = None) -> OcrAnswer:
@@ -83,3 +87,28 @@ def _line(one: JudgedLine) -> OcrLine:
         reason=verdict.reason,
         uncertain=verdict.uncertain,
     )  # fmt: skip
+
+
+def write_pictures(path: Path, answer: OcrAnswer, folder: Path) -> OcrAnswer:
+    """Write `frame-<number>.png` (mode 0600) of each frame in which something was read, with its lines.
+
+    Returns:
+        The answer with the names of the pictures.
+
+    Raises:
+        HeldError: A frame cannot be shown.
+        OSError: A picture cannot be written.
+    """
+    make_folder(folder)
+    by_frame: dict[int, list[OcrLine]] = defaultdict(list)
+    for line in answer.lines:
+        by_frame[line.frame].append(line)
+    view, names = View(path), []
+    for frame, lines in by_frame.items():
+        names.append(f"frame-{frame:05}.png")
+        marks = [
+            judged_mark((one.x0, one.y0, one.x1, one.y1), one.outcome, one.rule, one.confidence)
+            for one in lines
+        ]
+        write_file(folder / names[-1], png(drawn(view.frame(frame)[0], marks)), 0o600)
+    return answer.model_copy(update={"pictures": tuple(names)})

@@ -1,61 +1,71 @@
-"""Before/after pictures of what `lockgate clean` removed; they show PHI and go only where asked."""
+"""Pictures of what `lockgate clean` removed, before and after; they show PHI and go only where asked.
+
+Files are named by counters: the number of the input in the report, from 1, and of the frame, from 0.
+"""
 
 from collections import defaultdict
-from itertools import islice
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from agent.pipeline.report import CleanReport, ReportedFile
-from exchange.dicomio.examine import examine
-from exchange.dicomio.header import read_header_at
 from exchange.durable import make_folder, write_file
 from redact.pixels.boxes import BoxRule, TextBox
-from redact.pixels.find import renderings
-from redact.pixels.preview import preview
-from redact.pixels.render import Picture
+from redact.pixels.preview import Pair, marks_of, preview, sheets
+from redact.pixels.view import View, before_and_after
 
 _MOST_FRAMES = 4
 
 
 def write_previews(source: Path, target: Path, report: CleanReport, folder: Path) -> int:
-    """Write `<new SOP Instance UID>.<frame>.before.png` and `.after.png` (mode 0600); how many frames.
+    """Write the pictures of every file in which something was removed, and contact sheets of each study.
+
+    - `<file>.<frame>.before.png` and `.after.png`: the first touched frames of a file, with their boxes;
+    - `study-<number>.sheet-<page>.png`: all touched frames, before beside after.
 
     Args:
         source: IN of the run.
         target: OUT of the run.
         report: Its report.
-        folder: Where the pictures go.
+        folder: Where the pictures go, each with mode 0600.
+
+    Returns:
+        How many files have pictures.
 
     Raises:
         HeldError: A frame cannot be shown.
         OSError: A picture cannot be written.
     """
     make_folder(folder)
-    return sum(_write(source, target, one, folder) for one in report.files if one.boxes and one.output)
+    studies: dict[str, dict[str, tuple[int, ReportedFile]]] = defaultdict(dict)
+    for number, one in enumerate(report.files, start=1):
+        if one.boxes and one.output:
+            studies[one.output.partition("/")[0]].setdefault(one.output, (number, one))
+    for number, files in enumerate(studies.values(), start=1):
+        pairs = _pairs(source, target, list(files.values()), folder)
+        for page, data in enumerate(sheets(pairs), start=1):
+            write_file(folder / f"study-{number:03}.sheet-{page:03}.png", data, 0o600)
+    return sum(map(len, studies.values()))
 
 
-def _write(source: Path, target: Path, one: ReportedFile, folder: Path) -> int:
-    before = source if source.is_file() else source / one.input
+def _pairs(
+    source: Path, target: Path, files: Sequence[tuple[int, ReportedFile]], folder: Path
+) -> Iterator[Pair]:
+    """Every touched frame for the sheet; the first ones of each file are written on the way."""
+    for number, one in files:
+        before = View(source if source.is_file() else source / one.input)
+        after = View(target / str(one.output))
+        for count, (frame, boxes) in enumerate(_by_frame(one).items()):
+            shown = before_and_after(before, after, frame)
+            if count < _MOST_FRAMES:
+                for name, data in zip(("before", "after"), preview(*shown, boxes), strict=True):
+                    write_file(folder / f"{number:05}.{frame:05}.{name}.png", data, 0o600)
+            yield Pair(*shown, marks_of(boxes), f"file {number}, frame {frame}")
+
+
+def _by_frame(one: ReportedFile) -> Mapping[int, list[TextBox]]:
     by_frame: dict[int, list[TextBox]] = defaultdict(list)
-    for box in one.boxes:
+    for box in sorted(one.boxes, key=lambda each: each.frame):
         by_frame[box.frame].append(
             TextBox(box.frame, box.y0, box.x0, box.y1, box.x1, BoxRule(box.rule), box.confidence)
         )
-    frames = list(islice(sorted(by_frame), _MOST_FRAMES))
-    pictures, cleaned = _pictures(before, frames), _pictures(target / str(one.output), frames)
-    for frame in frames:
-        shown = preview(pictures[frame], cleaned[frame], by_frame[frame])
-        for name, data in zip(("before", "after"), shown, strict=True):
-            write_file(folder / f"{one.sopInstanceUID}.{frame}.{name}.png", data, 0o600)
-    return len(frames)
-
-
-def _pictures(path: Path, frames: list[int]) -> dict[int, Picture]:
-    """The first rendering of each wanted frame."""
-    layout = examine(path)
-    wanted, found = set(frames), {}
-    for index, drawn in renderings(path, layout, read_header_at(layout)):
-        if index in wanted:
-            found[index] = next(iter(drawn.values()))
-        if len(found) == len(wanted):
-            break
-    return found
+    return by_frame

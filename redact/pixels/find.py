@@ -1,7 +1,7 @@
 """The reading pass: where in an instance is text that must go? Only boxes are kept, never frames."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 
@@ -48,20 +48,6 @@ class Findings:
     lines: int
     uncertain: int
     checking: str
-
-
-def renderings(
-    path: Source, layout: FileLayout, header: Dataset
-) -> Iterator[tuple[int, Mapping[str, Picture]]]:
-    """Each frame's index and its pictures for reading by name, one frame in memory at a time.
-
-    Raises:
-        HeldError: `undecodable-pixels` or `video`.
-    """
-    frames = FrameReader(path, layout, header)
-    renderer = Renderer(frames.form, header)
-    for index in range(frames.count):
-        yield index, renderer.render(frames.frame(index), index)
 
 
 def find_text(

@@ -22,7 +22,7 @@ Picture = NDArray[np.uint8]
 
 _SAME = 12  # renderings whose grey levels never differ by more are one
 _LUT_ERRORS = (AttributeError, ValueError, TypeError, LookupError, NotImplementedError, OverflowError)
-_OUTLIERS = (0.5, 99.5)  # percentiles, where the header names no window
+OUTLIERS = (0.5, 99.5)  # percentiles, where the header names no window
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +56,15 @@ class Renderer:
 
     def _grey(self, frame: Frame, index: int) -> Mapping[str, Picture]:
         values = meaningful(frame.pixels[:, :, 0], self._form)
-        full = _stretched(values, float(values.min()), float(values.max()))
+        full = stretched(values, float(values.min()), float(values.max()))
         windowed, name = self._by_tables(values), "lookup table"
         if windowed is None:
             name = "window"
             window = find_window(self._header, index)
             if window is None:
-                low, high = np.percentile(values, _OUTLIERS)
+                low, high = np.percentile(values, OUTLIERS)
                 window = Window(float(low), float(high))
-            windowed = _stretched(values, window.low, window.high)
+            windowed = stretched(values, window.low, window.high)
         if frame.photometric == "MONOCHROME1":
             full, windowed = 255 - full, 255 - windowed
         # A window that hides all (it does not fit the values) shows nothing to a viewer either.
@@ -82,7 +82,7 @@ class Renderer:
             shown = apply_voi_lut(apply_modality_lut(values, self._header), self._header)
         except _LUT_ERRORS:
             return None  # the plain renderings remain: a broken table must not hide text
-        return _stretched(shown, float(shown.min()), float(shown.max()))
+        return stretched(shown, float(shown.min()), float(shown.max()))
 
     def _palette(self, frame: Frame) -> Picture:
         try:
@@ -139,7 +139,8 @@ def _first(groups: list[Dataset], keyword: str) -> float | None:
     return None
 
 
-def _stretched(values: NDArray[Any], low: float, high: float) -> Picture:
+def stretched(values: NDArray[Any], low: float, high: float) -> Picture:
+    """Values between two ends as grey levels, those beyond them as the ends'; black where the ends meet."""
     if high <= low:
         return np.zeros(values.shape, dtype=np.uint8)
     scaled = (values.astype(np.float64) - low) * (255.0 / (high - low))

@@ -1,6 +1,7 @@
 """`lockgate ocr`: what is read and why it would stay or go, by the cleaner's own reading."""
 
 import json
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,16 @@ def test_a_profile_that_does_not_look_is_said_to(tmp_path: Path) -> None:
     assert shown.exit_code == 0
     assert "does not clean pixels" in shown.stdout
     assert not answered(call(one.path, "--profile", profile, "--json")).examined
+
+
+def test_pictures_are_named_by_frames_and_only_for_the_owner(tmp_path: Path) -> None:
+    one = made(tmp_path, "", "JACOBSEN PETER")
+    answer = answered(call(one.path, "--preview", tmp_path / "pictures", "--json"))
+    assert answer.pictures == ("frame-00001.png",)
+    (picture,) = (tmp_path / "pictures").iterdir()
+    assert picture.name == "frame-00001.png"
+    assert stat.S_IMODE(picture.stat().st_mode) == 0o600
+    assert picture.read_bytes().startswith(b"\x89PNG")
 
 
 def test_it_says_that_it_shows_identity_and_logs_none(

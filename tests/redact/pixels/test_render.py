@@ -18,10 +18,8 @@ from redact.pixels.boxes import BoxRule, TextBox, merge
 from redact.pixels.clean import remove_boxes
 from redact.pixels.decode import Frame, FrameReader
 from redact.pixels.fill import clear_unused_bits, remove
-from redact.pixels.find import renderings
 from redact.pixels.form import PixelForm
 from redact.pixels.policy import PixelPolicy, TextMode
-from redact.pixels.preview import preview
 from redact.pixels.render import Renderer, find_window, meaningful
 from tests.redact.pixels.making import describe, native
 
@@ -91,8 +89,8 @@ def test_a_palette_is_applied(tmp_path: Path) -> None:
         setattr(ds, f"{colour}PaletteColorLookupTableData", data.astype("<u2").tobytes())
     changes = {element.keyword: element.value for element in ds if "Palette" in element.keyword}
     made = native(tmp_path / "in.dcm", values, "PALETTE COLOR", **changes)
-    ((_, pictures),) = renderings(made.path, made.layout, made.header)
-    (picture,) = pictures.values()
+    frames = FrameReader(made.path, made.layout, made.header)
+    picture = Renderer(frames.form, made.header).render(frames.frame(0), 0)["palette"]
     assert picture[5, 5].tolist() == [255, 128, 0]
 
 
@@ -174,14 +172,6 @@ def test_floating_point_pixels_are_rendered(tmp_path: Path) -> None:
     values[0, 0] = np.nan
     pictures = Renderer(kind, Dataset()).render(Frame(values, "MONOCHROME2", bytearray()), 0)
     assert all(picture.dtype == np.uint8 and picture.max() == 255 for picture in pictures.values())
-
-
-def test_preview_outlines_before_and_shows_after() -> None:
-    before = np.full((40, 60), 90, np.uint8)
-    box = TextBox(0, 10, 10, 20, 50, BoxRule.ALL_TEXT, 0.9)
-    pictures = preview(before, before, [box])
-    assert all(picture.startswith(b"\x89PNG") for picture in pictures)
-    assert pictures[0] != pictures[1]
 
 
 def test_memory_is_bounded_by_a_few_frames(tmp_path: Path) -> None:
