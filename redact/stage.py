@@ -41,6 +41,7 @@ from redact.pixels.clean import PixelOutcome, clean_pixels, remove_boxes
 from redact.pixels.own import OwnText
 from redact.pixels.patients import OwnTexts
 from redact.pixels.policy import PixelPolicy
+from redact.pixels.rules import TextMode
 from redact.structured.admission import admit
 from redact.verify.dciodvfy import Dciodvfy
 from redact.verify.expectations import Expectations
@@ -70,6 +71,7 @@ class CleaningPlan:
     Attributes:
         identifiers: Harvested over the whole study and the patient's earlier exchanges.
         released: Codes of holds that a person with the role for it has released.
+        redacted: Codes of holds of which a person wants what was found removed.
         canary_seed: Belongs to this run; the same seed plants the same canary.
         dciodvfy: Asked by the proof for its opinion on the IOD; None where it is not installed.
         iod_required: Whether what has no such opinion is held.
@@ -79,8 +81,8 @@ class CleaningPlan:
     pseudonymiser: Pseudonymiser
     identifiers: HarvestedIdentifiers = field(repr=False)
     readers: Readers
-    pixel_policy: PixelPolicy = field(default_factory=PixelPolicy)
     released: frozenset[ReasonCode] = frozenset()
+    redacted: frozenset[ReasonCode] = frozenset()
     canary_seed: bytes = b""
     dciodvfy: Dciodvfy | None = None
     iod_required: bool = False
@@ -89,6 +91,11 @@ class CleaningPlan:
     def cleans_pixels(self) -> bool:
         """Whether the profile has 113101 Clean Pixel Data."""
         return Option.CLEAN_PIXEL_DATA in self.profile.options
+
+    @property
+    def pixel_policy(self) -> PixelPolicy:
+        """The profile's, with what a person decided."""
+        return PixelPolicy(rules=self.profile.pixels).decided(self.released, self.redacted)
 
     def reading_with(self, readers: Readers) -> "CleaningPlan":
         """This plan with these readers."""
@@ -234,7 +241,7 @@ class InstanceCleaner:
             payload, syntax = pixels.payload, pixels.transfer_syntax_uid
             for keyword, value in pixels.header_updates.items():
                 setattr(header, keyword, value)
-            if claim:
+            if claim and pixels.mode is not TextMode.IDENTITY_ONLY:  # there other text may stand, unjudged
                 if not self._plan.profile.retains_identity:  # else the patient's may stand there still
                     header.BurnedInAnnotation = "NO"
                     add_method_codes(header, (Option.CLEAN_PIXEL_DATA,))
@@ -272,7 +279,7 @@ class InstanceCleaner:
             return None
         try:
             if ordered:
-                return remove_boxes(layout.source, layout, header, ordered)
+                return remove_boxes(layout.source, layout, header, ordered, plan.pixel_policy)
             return clean_pixels(
                 layout.source,
                 layout,

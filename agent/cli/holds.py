@@ -1,4 +1,4 @@
-"""`lockgate holds list|show|release|reject`."""
+"""`lockgate holds list|show|release|redact|reject`."""
 
 from typing import Annotated
 
@@ -8,7 +8,7 @@ from agent.cli.common import ConfigOption, JsonOption, print_json
 from agent.cli.deciding import ByOption, ReasonOption, TextOption, decide, decision
 
 app = typer.Typer(
-    help="List, show, release and reject holds: exchanges stopped for a person.",
+    help="List, show, release, redact and reject holds: exchanges stopped for a person.",
     no_args_is_help=True,
     rich_markup_mode=None,
     epilog="Example: lockgate holds release 9c2e --by 'A. Berg' --reason reviewed-no-identity",
@@ -66,6 +66,19 @@ def release(
 ) -> None:
     """Let the exchange go on in spite of this hold; what was not proved needs the role `privacy`."""
     decide(config, f"/holds/{hold}/release", decision(by, reason, text), as_json=as_json)
+
+
+@app.command(epilog="Example: lockgate holds redact 9c2e --by 'A. Berg' --reason identity-present")
+def redact(
+    hold: HoldArgument,
+    reason: ReasonOption,
+    by: ByOption = None,
+    text: TextOption = "",
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Let the exchange go on with what an uncertain-text hold names removed, in all its instances."""
+    decide(config, f"/holds/{hold}/redact", decision(by, reason, text), as_json=as_json)
 
 
 @app.command(epilog="Example: lockgate holds reject 9c2e --by 'A. Berg' --reason wrong-study")

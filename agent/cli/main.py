@@ -35,7 +35,7 @@ VERBS = {
     "verify": "Check receipts offline.",
     "status": "Show what the running daemon does.",
     "exchanges": "List, show, retry, prioritise and cancel exchanges.",
-    "holds": "List, show, release and reject holds.",
+    "holds": "List, show, release, redact and reject holds.",
     "reidentify": "Open one entry of the crosswalk: whose pseudonym is it.",
     "keys": "Rotate the keys of pseudonyms.",
     "doctor": "Check this box and its peers.",

@@ -8,7 +8,7 @@ import typer
 from agent.cli.common import JsonOption, print_json
 
 if TYPE_CHECKING:
-    from agent.config.answers import ProfileDifference, ShownNames
+    from agent.config.answers import ProfileDifference, ShownNames, ShownPixels
 
 EPILOG = """\b
 Examples:
@@ -70,7 +70,7 @@ def show(profile: Named, config: SiteOption = None, as_json: JsonOption = False)
 
     from agent.config.answers import ProfileAnswer, ShownRule
     from agent.config.profiles import find_profile
-    from agent.policy.difference import shown_names
+    from agent.policy.difference import shown_names, shown_pixels
     from redact.headers.profile import BASIC_PROFILE_CODE, CODE_MEANINGS, IDENTITY
     from redact.headers.tables import edition
 
@@ -88,6 +88,7 @@ def show(profile: Named, config: SiteOption = None, as_json: JsonOption = False)
         tableEdition=edition(),
         options={code: CODE_MEANINGS[code] for code in codes},
         documents=loaded.profile.documents.value,
+        pixels=shown_pixels(loaded.profile),
         names=shown_names(loaded.profile),
         rules=tuple(
             ShownRule(
@@ -111,6 +112,7 @@ def show(profile: Named, config: SiteOption = None, as_json: JsonOption = False)
     for code, meaning in answer.options.items():
         print(f"  {code}  {meaning}")
     print(f"  documents: {answer.documents}")
+    print(f"  text in pixels: {_pixels(answer.pixels)}")
     print(f"  names in free text: {_names(answer.names)}")
     for rule in ordered:
         print(f"  site rule {rule.number} (line {rule.line}): {rule}")
@@ -150,6 +152,14 @@ def _names(shown: "ShownNames | None") -> str:
     return f"{shown.recogniser}, threshold {shown.threshold:g}{pin}"
 
 
+def _pixels(shown: "ShownPixels | None") -> str:
+    if shown is None:
+        return "not looked for"
+    modes = "; ".join(shown.modes) or "by modality and image type"
+    kept = ", ".join(shown.markers) or "none"
+    return f"uncertain lines: {shown.uncertain}; markers kept: {kept}; modes: {modes}"
+
+
 def _tell(found: "ProfileDifference") -> None:
     from redact.headers.profile import CODE_MEANINGS
 
@@ -160,16 +170,21 @@ def _tell(found: "ProfileDifference") -> None:
     for sign, codes in (("-", found.optionsRemoved), ("+", found.optionsAdded)):
         for code in codes:
             print(f"{sign} option {code}  {CODE_MEANINGS[code]}")
-    if found.documentsBefore != found.documentsAfter:
-        print(f"- documents: {found.documentsBefore}\n+ documents: {found.documentsAfter}")
-    if found.namesBefore != found.namesAfter:
-        print(f"- names: {_names(found.namesBefore)}\n+ names: {_names(found.namesAfter)}")
+    sides = (
+        ("documents", found.documentsBefore, found.documentsAfter),
+        ("pixels", _pixels(found.pixelsBefore), _pixels(found.pixelsAfter)),
+        ("names", _names(found.namesBefore), _names(found.namesAfter)),
+    )
+    for what, was, now in sides:
+        if was != now:
+            print(f"- {what}: {was}\n+ {what}: {now}")
     for rule in found.rules:
         if rule.before is not None:
             print(f"- rule (line {rule.lineBefore}): {rule.before}")
         if rule.after is not None:
             print(f"+ rule (line {rule.lineAfter}): {rule.after}")
     for one in found.elements:
-        was, now = one.before, one.after
-        print(f"  {one.tag}  {one.keyword}: {was.action} ({was.reason}) -> {now.action} ({now.reason})")
+        before, after = one.before, one.after
+        done = f"{before.action} ({before.reason}) -> {after.action} ({after.reason})"
+        print(f"  {one.tag}  {one.keyword}: {done}")
     print("both do the same" if found.same else f"{len(found.elements)} elements are treated differently")

@@ -145,6 +145,14 @@ class ShownNames(_Answer):
     sha256: str = Field(description="What must decide its answers; empty where nothing is pinned.")
 
 
+class ShownPixels(_Answer):
+    """What becomes of text in pixels."""
+
+    uncertain: Literal["hold", "remove", "keep"] = Field(description="Of lines that may be text or anatomy.")
+    markers: tuple[str, ...] = Field(description="Kinds of lines that stay.")
+    modes: tuple[str, ...] = Field(description="Rules in words, in order, before modality and image type.")
+
+
 class ProfileAnswer(ProfileSide):
     """`lockgate profiles show --json`."""
 
@@ -155,6 +163,7 @@ class ProfileAnswer(ProfileSide):
     tableEdition: str = Field(description="Edition of PS3.15 Table E.1-1 that is applied.")  # noqa: N815
     options: dict[str, str] = Field(description="Meaning by code of CID 7050, the Basic Profile first.")
     documents: Literal["hold", "rebuild"] = Field(description="What becomes of encapsulated PDF and CDA.")
+    pixels: ShownPixels | None = Field(description="Null where no pixels are cleaned.")
     names: ShownNames | None = Field(description="Looks for names in free text; null where nothing does.")
     rules: tuple[ShownRule, ...] = Field(description="The most specific first: it counts.")
 
@@ -202,6 +211,8 @@ class ProfileDifference(_Answer):
     documentsAfter: Literal["hold", "rebuild"]  # noqa: N815
     namesBefore: ShownNames | None  # noqa: N815
     namesAfter: ShownNames | None  # noqa: N815
+    pixelsBefore: ShownPixels | None  # noqa: N815
+    pixelsAfter: ShownPixels | None  # noqa: N815
     rules: tuple[ChangedRule, ...]
     elements: tuple[ChangedElement, ...] = Field(
         description="Of PS3.6, in the data set itself, where no rule's condition holds."

@@ -29,6 +29,7 @@ from redact.headers.pointing import keyword_selector, path_selector, tag_selecto
 from redact.headers.profile import Documents, Option
 from redact.headers.selectors import PrivateSelector, Selector, VrSelector, vr_by_dictionary
 from redact.headers.site_rules import RuleAction, SiteRule
+from redact.pixels.rules import Marker, ModeRule, TextMode, UncertainText
 
 _ASKED_VRS = (TEXT_VRS | ASCII_VRS) - {"DA", "DT", "TM"}
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -285,6 +286,36 @@ class Names(_Part):
     )
 
 
+class PixelMode(_Part):
+    """How hard text is looked for in some objects."""
+
+    mode: TextMode = Field(
+        description="all-text: every line from the lower gate on goes; strict: what is surely text;"
+        " identity-only: nothing but identifiers, and the pixels are not called clean."
+    )
+    when: When | None = Field(None, description="For such objects only; all if left out.")
+
+    def rule(self, line: int) -> ModeRule:
+        """The rule, at its place in the file."""
+        return ModeRule(self.mode, self.when.condition() if self.when else None, line)
+
+
+class Pixels(_Part):
+    """What becomes of text in pixels, beyond the identifiers, which always go."""
+
+    uncertain: UncertainText = Field(
+        UncertainText.HOLD,
+        description="Lines in strict mode that may be text or anatomy: held for a person, removed, or kept.",
+    )
+    markers: tuple[Marker, ...] = Field(
+        (), description="Kinds of lines that stay, where the whole line is one and no identifier matches it."
+    )
+    modes: tuple[PixelMode, ...] = Field(
+        (),
+        description="The first whose when: holds decides; without one modality, class and image type do.",
+    )
+
+
 class ProfileFile(_Part):
     """A de-identification profile: the Basic Profile of PS3.15 Annex E, options, and a site's own rules."""
 
@@ -319,6 +350,9 @@ class ProfileFile(_Part):
         description="Encapsulated PDF and CDA: held for a person, or rebuilt from their cleaned words.",
     )
     names: Names | None = Field(None, description="Looks for names of people in free text; off by default.")
+    pixels: Pixels | None = Field(
+        None, description="What becomes of text in pixels; with 113101 (Clean Pixel Data)."
+    )
     rules: tuple[RuleEntry, ...] = Field(
         (), description="Of several that select an element the most specific counts; ties are an error."
     )

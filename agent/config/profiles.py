@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from agent.config.profile_file import RuleEntry
     from redact.headers.profile import Documents, NameRecognition, Profile
     from redact.headers.site_rules import SiteRule
+    from redact.pixels.rules import PixelRules
 
 OWN_FOLDER = "profiles"
 _MOST_BYTES = 1 << 20
@@ -153,12 +154,13 @@ class _Reading:
         reason = self._reason(value)
         retained = value.get("identity") == "retained"
         names = self._names(value.get("names"))
+        pixels = self._pixels(value.get("pixels"), known)
         self._documents(documents, options, retained=retained)
         self._meaning(options, rules, retained=retained)
         self.problems = list(dict.fromkeys(self.problems))
         if self.problems:
             return None
-        return Profile(str(value["profile"]), options, tuple(rules), documents, reason, names)
+        return Profile(str(value["profile"]), options, tuple(rules), documents, reason, names, pixels)
 
     def _reason(self, value: Mapping[str, Any]) -> str:
         """Why identity is retained; "" where it is removed."""
@@ -206,6 +208,27 @@ class _Reading:
         return NameRecognition(
             entry.recogniser, entry.threshold, entry.sha256 or "", str(folder) if folder else ""
         )
+
+    def _pixels(self, raw: object, options: Sequence[str]) -> "PixelRules":
+        """What becomes of text in pixels; the default where nothing, or nothing well-formed, is written."""
+        from agent.config.profile_file import Pixels
+        from redact.pixels.rules import PixelRules, pixels_objections
+
+        try:
+            entry = Pixels.model_validate(raw)
+        except ValidationError:
+            return PixelRules()  # said already, where there is a section
+        modes = []
+        for index, mode in enumerate(entry.modes):
+            path: Place = ("pixels", "modes", index)
+            unknown = list(mode.when.unknown((*path, "when"))) if mode.when else []
+            for where, (message, instead) in unknown:
+                self._at(self.source.key_at(where), message, instead)
+            if not unknown:
+                modes.append(mode.rule(self.source.at(path).line if self.source.values else 0))
+        for about, objection in pixels_objections(modes, options):
+            self._say(("pixels",) if about is None else ("pixels", "modes", about), *objection)
+        return PixelRules(entry.uncertain, frozenset(entry.markers), tuple(modes))
 
     def _rules(self, listed: object) -> "Iterator[SiteRule]":
         """The rules that are well-formed, each judged apart from the others."""

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from functools import partial
 
+from agent.custody.holds import decisions_of
 from agent.custody.records import Attempt, HoldReason, Member
 from agent.pipeline.appliance import Appliance
 from agent.pipeline.epochs import RETAINED, KeyEpochs, Pseudonyms
@@ -13,6 +14,7 @@ from agent.pipeline.study import Study, held_reasons, spread
 from agent.pipeline.work import CLEAN, CleanResult, CleanTask
 from agent.policy.routes import EffectiveRoute
 from exchange.domain.codes import ReasonCode
+from exchange.domain.exchange import DecisionKind
 
 
 def clean_study(
@@ -33,6 +35,7 @@ def clean_study(
     folder = scratch_folder(appliance, attempt)
     seconds = appliance.configuration.site.limits.stage_seconds
     exchange_id = study.exchange.exchange_id
+    redacted = _redacted(appliance, exchange_id)
     appliance.progress.begin(exchange_id, "clean", len(study.members))
 
     def work(chunk: Sequence[Member]) -> CleanedPart:
@@ -44,6 +47,7 @@ def clean_study(
             pseudonymiser=pseudonyms.pseudonymiser,
             identifiers=study.identifiers,
             released=released,
+            redacted=redacted,
             canary_seed=attempt.token.encode(),
             iod_required=route.route.iod_unchecked == "hold",
             sealed=profile.retains_identity,
@@ -59,6 +63,12 @@ def clean_study(
     if reasons:
         return Frozen(), reasons
     return gather(parts, profile, pseudonyms, folder), []
+
+
+def _redacted(appliance: Appliance, exchange_id: str) -> frozenset[ReasonCode]:
+    """Codes of holds of which a person wants what was found removed."""
+    decisions = decisions_of(appliance.custody, exchange_id)
+    return frozenset(ReasonCode(one.code) for one in decisions if one.kind is DecisionKind.REDACT)
 
 
 def pseudonyms_of(appliance: Appliance, domain: str, study: Study) -> Pseudonyms:

@@ -33,6 +33,9 @@ CANNOT_RELEASE = frozenset(
 )
 """Holds of which no cleaned bytes exist: nothing could be released."""
 
+REDACTABLE = frozenset({ReasonCode.UNCERTAIN_TEXT})
+"""Holds of which a person may say that what was found is to be removed."""
+
 _PREFERRED = (Role.PRIVACY, Role.ADMINISTRATOR, Role.TECHNOLOGIST)
 
 
@@ -41,7 +44,7 @@ class Verdict:
     """What a person says of a hold.
 
     Attributes:
-        kind: `release` or `reject`.
+        kind: `release`, `redact` or `reject`.
         by: Name as given with `--by`; must stand under `people:` in the site file.
         local_user: Who the kernel says is asking.
         reason: Code for the partner edition.
@@ -131,11 +134,21 @@ def _role(appliance: Appliance, verdict: Verdict, held: HoldRecord) -> Role:
             f"cannot reject a hold of {held.code}: it stops nothing, the images are on their way to the PACS",
             "release it when it is done; end the exchange with `lockgate exchanges cancel`",
         )
+    if verdict.kind is DecisionKind.REDACT and held.code not in REDACTABLE:
+        raise CustodyError(
+            f"cannot redact a hold of {held.code}: it names nothing in the pixels that could be removed",
+            "release or reject it",
+        )
     if verdict.kind is DecisionKind.RELEASE:
         if held.code in CANNOT_RELEASE:
             raise CustodyError(
                 f"cannot release a hold of {held.code}: there are no cleaned bytes that could leave",
                 "reject it, or send the study again without that instance",
+            )
+        if held.code in REDACTABLE and Role.PRIVACY not in roles:
+            raise CustodyError(
+                f"cannot release a hold of {held.code}: what may be text would stay",
+                "somebody with the role `privacy` in the site file must do it, or redact it",
             )
         if held.code in UNPROVED_CODES and Role.PRIVACY not in roles:
             raise CustodyError(

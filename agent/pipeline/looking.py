@@ -17,7 +17,8 @@ from redact.identifiers.harvest import harvest
 from redact.ocr.reader import TextReader
 from redact.pixels.account import Account, JudgedLine
 from redact.pixels.decode import FrameReader
-from redact.pixels.find import Known, matcher_of, read_frames
+from redact.pixels.find import read_frames
+from redact.pixels.judging import Judge, Known
 from redact.pixels.patients import OwnTexts
 from redact.pixels.policy import PixelPolicy
 from redact.pixels.preview import drawn, judged_mark, png
@@ -50,8 +51,8 @@ def look(path: Path, profile: Profile, reader: TextReader, frame: int | None = N
     known: Known = identifiers
     if profile.retains_identity:
         known = OwnTexts(profile, identifiers, hold=True).of(header)
-    account = Account(frame)
-    found = read_frames(frames, header, reader, PixelPolicy(), matcher_of(known), account)
+    judge, account = Judge.of(PixelPolicy(rules=profile.pixels), header, known), Account(frame)
+    found = read_frames(frames, header, reader, judge, account)
     boxes = [box.padded(frames.form.rows, frames.form.columns) for box in found.boxes]
     return OcrAnswer(
         profile=profile.profile_id,

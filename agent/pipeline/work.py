@@ -174,6 +174,7 @@ class CleanTask:
     pseudonymiser: Pseudonymiser
     identifiers: HarvestedIdentifiers = field(repr=False)
     released: frozenset[ReasonCode] = frozenset()
+    redacted: frozenset[ReasonCode] = frozenset()
     canary_seed: bytes = field(default=b"", repr=False)
     iod_required: bool = False
     sealed: bool = False
@@ -284,6 +285,7 @@ def clean_files(task: CleanTask, context: WorkerContext) -> CleanResult:
         identifiers=task.identifiers,
         readers=Readers(),
         released=task.released,
+        redacted=task.redacted,
         canary_seed=task.canary_seed,
         dciodvfy=models.dciodvfy,
         iod_required=task.iod_required,

@@ -12,12 +12,13 @@ from agent.config.answers import (
     ProfileDifference,
     ProfileSide,
     ShownNames,
+    ShownPixels,
     Treated,
 )
 from agent.config.profiles import LoadedProfile
 from redact.headers._generated.confidentiality import ROWS
 from redact.headers.account import rule_behind
-from redact.headers.profile import Profile
+from redact.headers.profile import Option, Profile
 from redact.headers.rules import Decision, RuleBook, rule_book
 from redact.headers.selectors import vr_by_dictionary
 from redact.headers.site_rules import SiteRule
@@ -44,17 +45,19 @@ def difference(before: LoadedProfile, after: LoadedProfile) -> ProfileDifference
         documentsAfter=after.profile.documents.value,
         namesBefore=shown_names(before.profile),
         namesAfter=shown_names(after.profile),
+        pixelsBefore=shown_pixels(before.profile),
+        pixelsAfter=shown_pixels(after.profile),
         rules=rules,
         elements=elements,
     )
 
 
 def _alike(before: Profile, after: Profile) -> bool:
-    return (before.documents, before.reason, shown_names(before)) == (
-        after.documents,
-        after.reason,
-        shown_names(after),
-    )
+    return _beside(before) == _beside(after)
+
+
+def _beside(profile: Profile) -> object:
+    return profile.documents, profile.reason, shown_names(profile), profile.pixels.canonical()
 
 
 def shown_names(profile: Profile) -> ShownNames | None:
@@ -63,6 +66,18 @@ def shown_names(profile: Profile) -> ShownNames | None:
     if wanted is None:
         return None
     return ShownNames(recogniser=wanted.recogniser, threshold=wanted.threshold, sha256=wanted.sha256)
+
+
+def shown_pixels(profile: Profile) -> ShownPixels | None:
+    """What becomes of text in pixels; None where the profile does not clean them."""
+    if Option.CLEAN_PIXEL_DATA not in profile.options:
+        return None
+    rules = profile.pixels
+    return ShownPixels(
+        uncertain=rules.uncertain.value,
+        markers=tuple(sorted(rules.markers)),
+        modes=tuple(map(str, rules.modes)),
+    )
 
 
 def _side(loaded: LoadedProfile) -> ProfileSide:

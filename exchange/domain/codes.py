@@ -23,6 +23,7 @@ class ReasonCode(StrEnum):
     STRUCTURED_CONTENT = "structured-content"
     ENCAPSULATED_DOCUMENT = "encapsulated-document"
     COMPLEX_GRAPHICS = "complex-graphics"
+    UNCERTAIN_TEXT = "uncertain-text"  # perhaps text in pixels, perhaps anatomy: a person looks
     NAMES = "names"  # the recogniser of names that the profile asks for gave no answer
     PROOF_IDENTIFIER = "proof-identifier"
     PROOF_TEXT = "proof-text"

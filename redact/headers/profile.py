@@ -4,13 +4,14 @@ A profile is data (`config/profiles/*.yaml`); `agent.config.profiles` reads it.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from hashlib import sha256
 from json import dumps
 from typing import Literal
 
 from redact.headers.site_rules import Objection, RuleAction, SiteRule, conflicts, names_dates, objections
+from redact.pixels.rules import PixelRules
 
 BASIC_PROFILE_CODE = "113100"
 
@@ -102,6 +103,7 @@ class Profile:
         documents: What becomes of encapsulated documents.
         reason: Why the patient's identity is kept; "" where it is removed.
         names: What looks for names in free text; None where nothing does.
+        pixels: What becomes of text in pixels; counts with 113101 only.
     """
 
     profile_id: str
@@ -110,6 +112,7 @@ class Profile:
     documents: Documents = Documents.HOLD
     reason: str = ""
     names: NameRecognition | None = None
+    pixels: PixelRules = field(default_factory=PixelRules)
 
     @property
     def retains_identity(self) -> bool:
@@ -136,6 +139,8 @@ class Profile:
         if self.names is not None:
             wanted = self.names
             form["names"] = [wanted.recogniser, repr(float(wanted.threshold)), wanted.sha256]
+        if self.pixels != PixelRules():
+            form["pixels"] = self.pixels.canonical()
         return sha256(dumps(form, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
     @property

@@ -12,6 +12,7 @@ class BoxRule(StrEnum):
     ALL_TEXT = "all-text"  # the modality carries annotations: every text goes
     STRICT = "strict"  # an original image: only what is surely text
     IDENTIFIER = "identifier"  # it reads like an identifier of the patient
+    UNCERTAIN = "uncertain"  # between the gates, and profile or person want such lines removed
     RECURRING = "recurring"  # found at this place in other frames of the instance
     ORDERED = "ordered"  # asked for by a person, the proof or the device catalogue
 
@@ -42,6 +43,12 @@ class TextBox:
             return False
         both = width * height
         return both >= share * (self.area + other.area - both)
+
+    def covers(self, other: "TextBox", share: float) -> bool:
+        """True when at least this share of the other lies inside; frames are not compared."""
+        width = min(self.x1, other.x1) - max(self.x0, other.x0)
+        height = min(self.y1, other.y1) - max(self.y0, other.y0)
+        return width > 0 and height > 0 and width * height >= share * other.area
 
     @property
     def area(self) -> int:

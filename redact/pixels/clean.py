@@ -23,9 +23,11 @@ from redact.ocr.reader import TextReader
 from redact.pixels.boxes import TextBox
 from redact.pixels.decode import Frame, FrameReader
 from redact.pixels.fill import clear_unused_bits, embedded_overlays, remove
-from redact.pixels.find import Findings, Known, matcher_of, read_frames
+from redact.pixels.find import Findings, read_frames
 from redact.pixels.form import PixelForm, undecodable
-from redact.pixels.policy import PixelPolicy, TextMode
+from redact.pixels.judging import Judge, Known
+from redact.pixels.policy import PixelPolicy
+from redact.pixels.rules import TextMode
 from redact.pixels.segments import has_comments, without_comments
 
 
@@ -41,7 +43,7 @@ class PixelOutcome:
         frames: Frames of the instance.
         touched_frames: Of them, those with at least one box.
         decoder: `native`, `single` or `cross-checked`.
-        mode: `all-text` or `strict`.
+        mode: How hard it was read.
         reads: Counts for receipt and report: `frames`, `distinct`, `lines`, `boxes`, `uncertain`,
             `overlayPlanes` (embedded in pixel bits and cleared), `commentSegments` (frames stripped of them).
     """
@@ -76,15 +78,21 @@ def clean_pixels(
         identifiers: Of the patient, harvested over the study; with the identity apart where it is retained.
 
     Raises:
-        HeldError: `undecodable-pixels` or `video`; `identity-mismatch`.
+        HeldError: `undecodable-pixels` or `video`; `identity-mismatch`; `uncertain-text`.
         ModelError: A model failed.
     """
     frames = FrameReader(path, layout, header)
-    findings = read_frames(frames, header, reader, policy, matcher_of(identifiers))
+    findings = read_frames(frames, header, reader, Judge.of(policy, header, identifiers))
     return _outcome(frames, layout, header, findings)
 
 
-def remove_boxes(path: Source, layout: FileLayout, header: Dataset, boxes: Sequence[TextBox]) -> PixelOutcome:
+def remove_boxes(
+    path: Source,
+    layout: FileLayout,
+    header: Dataset,
+    boxes: Sequence[TextBox],
+    policy: PixelPolicy | None = None,
+) -> PixelOutcome:
     """Prepare clean pixels with exactly these boxes removed, without reading anything.
 
     For boxes that a person, the device catalogue or the proof ordered; a repair passes the boxes of the first
@@ -95,7 +103,7 @@ def remove_boxes(path: Source, layout: FileLayout, header: Dataset, boxes: Seque
     """
     frames = FrameReader(path, layout, header)
     inside = tuple(sorted(box for box in boxes if 0 <= box.frame < frames.count))
-    mode = PixelPolicy().mode(header)
+    mode = (policy or PixelPolicy()).mode(header)
     return _outcome(frames, layout, header, Findings(inside, mode, frames.count, 0, 0, 0, frames.checking))
 
 

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 
 from pydicom.dataset import Dataset
@@ -10,21 +10,17 @@ from pydicom.dataset import Dataset
 from exchange.dicomio.layout import FileLayout
 from exchange.domain.codes import ReasonCode
 from exchange.domain.errors import HeldError
-from exchange.domain.identifiers import HarvestedIdentifiers
 from exchange.domain.source import Source
-from redact.ocr.matching import IdentifierMatcher
 from redact.ocr.reader import TextReader
 from redact.pixels.account import Account, JudgedLine
 from redact.pixels.boxes import BoxRule, TextBox, merge, place
 from redact.pixels.decode import FrameReader
 from redact.pixels.judging import Judge
-from redact.pixels.own import OwnText
-from redact.pixels.policy import PixelPolicy, TextMode
 from redact.pixels.render import Picture, Renderer
-from redact.pixels.verdict import Outcome
+from redact.pixels.rules import TextMode
+from redact.pixels.verdict import kept
 
-Known = HarvestedIdentifiers | OwnText
-"""Identifiers that must go; or the patient's identity, which stays, apart from those."""
+_SAME_TEXT = 0.7  # of an uncertain line, inside a box that goes
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,57 +47,44 @@ class Findings:
 
 
 def find_text(
-    path: Source,
-    layout: FileLayout,
-    header: Dataset,
-    reader: TextReader,
-    policy: PixelPolicy,
-    identifiers: Known,
+    path: Source, layout: FileLayout, header: Dataset, reader: TextReader, judge: Judge
 ) -> tuple[TextBox, ...]:
     """The boxes that must not be there: the proof asks this of the cleaned file with other weights.
 
-    Judged by `policy.for_proof()`. `header` must lead to the mode that the cleaner used: where the cleaned
-    header says BurnedInAnnotation NO or dropped ImageType, give it the original's values first.
+    Args:
+        path: The cleaned file.
+        layout: What `examine` found of it.
+        header: Its own.
+        reader: With other weights than the cleaner's.
+        judge: Of `policy.for_proof()`, and of the mode that the *original's* header leads to.
 
     Raises:
-        HeldError: `undecodable-pixels` or `video`.
+        HeldError: `undecodable-pixels` or `video`; `identity-mismatch`.
         ModelError: A model failed.
     """
-    frames = FrameReader(path, layout, header)
-    return read_frames(frames, header, reader, policy.for_proof(), matcher_of(identifiers)).boxes
-
-
-def matcher_of(identifiers: Known) -> IdentifierMatcher | OwnText:
-    """What lines are asked of."""
-    return identifiers if isinstance(identifiers, OwnText) else IdentifierMatcher(identifiers)
+    return read_frames(FrameReader(path, layout, header), header, reader, judge).boxes
 
 
 def read_frames(
-    frames: FrameReader,
-    header: Dataset,
-    reader: TextReader,
-    policy: PixelPolicy,
-    matcher: IdentifierMatcher | OwnText,
-    account: Account | None = None,
+    frames: FrameReader, header: Dataset, reader: TextReader, judge: Judge, account: Account | None = None
 ) -> Findings:
     """Read every frame; identical frames (by digest of their encoded bytes) once.
 
     Args:
         frames: Of the instance.
-        header: Decides how hard is read.
+        header: Says how it is rendered.
         reader: Finds and reads the lines.
-        policy: Which lines go.
-        matcher: Of the study's identifiers; where identity is retained it is asked before the policy.
+        judge: Decides of each line.
         account: Takes down each line, of one frame where it says so; what would hold the instance is taken
             down, too, and not raised.
 
     Raises:
-        HeldError: `undecodable-pixels`; `identity-mismatch`, with the boxes of lines that name somebody else.
+        HeldError: `undecodable-pixels`; `identity-mismatch` or `uncertain-text`, with the boxes of the lines.
         ModelError: A model failed.
     """
-    mode, only = policy.mode(header), account.only if account is not None else None
+    mode, only = judge.mode, account.only if account is not None else None
     renderer = Renderer(frames.form, header)
-    reading = _Pass(reader, Judge(policy, mode, matcher), account)
+    reading = _Pass(reader, judge, account)
     known: dict[bytes, tuple[int, tuple[TextBox, ...]]] = {}
     boxes: list[TextBox] = []
     for index in range(frames.count) if only is None else (only,):
@@ -111,12 +94,14 @@ def read_frames(
             pictures = renderer.render(frames.frame(index, encoded), index)
             known[digest] = index, reading.boxes(pictures, index)
             if account is None:
-                reading.raise_held()
+                reading.raise_mismatch()
         elif account is not None:
             account.same_as[index] = known[digest][0]
         boxes += [_moved(box, index) for box in known[digest][1]]
+    if account is None:
+        reading.raise_uncertain()
     if mode is TextMode.ALL_TEXT and frames.count > 1 and only is None:
-        boxes += _recurring(boxes, frames.count, policy.recurring_share)
+        boxes += _recurring(boxes, frames.count, judge.policy.recurring_share)
     return Findings(
         boxes=tuple(sorted(boxes)),
         mode=mode,
@@ -140,33 +125,59 @@ class _Pass:
 
     def boxes(self, pictures: Mapping[str, Picture], frame: int) -> tuple[TextBox, ...]:
         """Those to be removed from one frame, over all its renderings."""
-        found: list[TextBox] = []
+        judged: list[JudgedLine] = []
         for name, picture in pictures.items():
             lines = self.reader.read(picture)
-            for line in lines:
-                verdict = self.judge.verdict(line, lines)
-                self.counts["lines"] += 1
-                self.counts["uncertain"] += verdict.uncertain and verdict.outcome is Outcome.KEPT
-                if self.account is not None:
-                    self.account.lines.append(JudgedLine(frame, name, line, verdict))
-                rule = verdict.rule or BoxRule.ORDERED
-                box = TextBox(frame, line.y0, line.x0, line.y1, line.x1, rule, line.confidence)
-                if verdict.code is not None:
-                    self.held.append((verdict.code, box))
-                elif verdict.rule is not None:
-                    found.append(box)
+            judged += (JudgedLine(frame, name, one, self.judge.verdict(one, lines)) for one in lines)
+        found = [_box_of(one, one.verdict.rule) for one in judged if one.verdict.rule is not None]
+        judged = [_settled(one, found) for one in judged]
+        self.counts["lines"] += len(judged)
+        self.counts["uncertain"] += sum(one.verdict.uncertain and one.verdict.rule is None for one in judged)
+        self.held += ((one.verdict.code, _box_of(one)) for one in judged if one.verdict.code is not None)
+        if self.account is not None:
+            self.account.lines += judged
         return merge(found)
 
-    def raise_held(self) -> None:
-        """Stop for a person, where a line asks for one."""
-        mismatched = [box for code, box in self.held if code is ReasonCode.IDENTITY_MISMATCH]
-        if mismatched:
+    def raise_mismatch(self) -> None:
+        """Stop for a person as soon as a line names somebody else."""
+        boxes = self._holding(ReasonCode.IDENTITY_MISMATCH)
+        if boxes:
             raise HeldError(
                 ReasonCode.IDENTITY_MISMATCH,
                 "cannot keep the identity: the pixels name somebody else than the header",
-                place(mismatched),
+                place(boxes),
                 "look at the image: reject it where it is another's; a release has the text removed",
             )
+
+    def raise_uncertain(self) -> None:
+        """Stop for a person, with all the places at which to look."""
+        boxes = self._holding(ReasonCode.UNCERTAIN_TEXT)
+        if boxes:
+            raise HeldError(
+                ReasonCode.UNCERTAIN_TEXT,
+                "cannot tell whether there is text in the pixels or anatomy",
+                place(boxes),
+                "look at the image: redact the hold to have it removed, release it to let it stay",
+            )
+
+    def _holding(self, code: ReasonCode) -> tuple[TextBox, ...]:
+        return merge(box for why, box in self.held if why is code)
+
+
+def _box_of(one: JudgedLine, rule: BoxRule = BoxRule.UNCERTAIN) -> TextBox:
+    """Where a line is."""
+    line = one.line
+    return TextBox(one.frame, line.y0, line.x0, line.y1, line.x1, rule, line.confidence)
+
+
+def _settled(one: JudgedLine, going: Sequence[TextBox]) -> JudgedLine:
+    """The line; no longer uncertain where another picture of the frame shows text that goes anyhow."""
+    verdict = one.verdict
+    if not verdict.uncertain or verdict.rule is not None:
+        return one
+    if not any(box.covers(_box_of(one), _SAME_TEXT) for box in going):
+        return one
+    return replace(one, verdict=kept(f"{verdict.reason}; its place is removed"))
 
 
 def _recurring(boxes: Sequence[TextBox], frames: int, share: float) -> list[TextBox]:

@@ -3,13 +3,20 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pydicom.dataset import Dataset
+
 from exchange.domain.codes import ReasonCode
+from exchange.domain.identifiers import HarvestedIdentifiers
 from redact.ocr.lines import ReadLine
 from redact.ocr.matching import IdentifierMatcher
 from redact.pixels.boxes import BoxRule
 from redact.pixels.own import OwnText, Whose
-from redact.pixels.policy import PixelPolicy, TextMode
+from redact.pixels.policy import PixelPolicy
+from redact.pixels.rules import TextMode
 from redact.pixels.verdict import Verdict, held, kept, removed
+
+Known = HarvestedIdentifiers | OwnText
+"""Identifiers that must go; or the patient's identity, which stays, apart from those."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +32,12 @@ class Judge:
     policy: PixelPolicy
     mode: TextMode
     matcher: IdentifierMatcher | OwnText
+
+    @classmethod
+    def of(cls, policy: PixelPolicy, header: Dataset, known: Known) -> "Judge":
+        """For the instance with this original header."""
+        matcher = known if isinstance(known, OwnText) else IdentifierMatcher(known)
+        return cls(policy, policy.mode(header), matcher)
 
     def verdict(self, line: ReadLine, lines: Sequence[ReadLine]) -> Verdict:
         """What becomes of a line among those of its picture."""

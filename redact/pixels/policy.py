@@ -11,22 +11,18 @@
 """
 
 import math
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
 
 from pydicom.dataset import Dataset
 
 from exchange.dicomio.getters import text, texts, uid
+from exchange.domain.codes import ReasonCode
 from redact.ocr.lines import ReadLine
 from redact.pixels.boxes import BoxRule
-from redact.pixels.verdict import Outcome, Verdict, kept, removed
-
-
-class TextMode(StrEnum):
-    """How hard text is looked for in an instance."""
-
-    ALL_TEXT = "all-text"
-    STRICT = "strict"
+from redact.pixels.markers import marker_of
+from redact.pixels.rules import PixelRules, TextMode, UncertainText
+from redact.pixels.verdict import Verdict, held, kept, removed
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +40,7 @@ class PixelPolicy:
         strict_characters: Letters and digits that it must have there.
         recurring_share: A box found in this share of an instance's frames (two at least) is removed from
             all of them: in `all-text` mode annotations stand still, and a reader may miss one now and then.
+        rules: The profile's own.
     """
 
     annotated_modalities: frozenset[str] = frozenset(
@@ -62,9 +59,13 @@ class PixelPolicy:
     strict_gate: float = 0.6
     strict_characters: int = 2
     recurring_share: float = 0.25
+    rules: PixelRules = field(default_factory=PixelRules)
 
     def mode(self, header: Dataset) -> TextMode:
-        """How this instance is read (PS3.3 C.7.6.1.1.2 for ImageType)."""
+        """How this instance is read, by its original's header (PS3.3 C.7.6.1.1.2 for ImageType)."""
+        asked = self.rules.mode(header)
+        if asked is not None:
+            return asked
         modality = text(header, "Modality").strip().upper()
         if modality in self.annotated_modalities:
             return TextMode.ALL_TEXT
@@ -84,21 +85,34 @@ class PixelPolicy:
 
     def gate(self, line: ReadLine, mode: TextMode) -> Verdict:
         """What becomes of a line that is no identifier."""
+        if mode is TextMode.IDENTITY_ONLY:
+            return kept("identity-only: matches no identifier")
+        marker = marker_of(line.text, self.rules.markers)
+        if marker is not None:
+            return kept(f"a marker that the profile keeps: {marker}")
         if mode is TextMode.ALL_TEXT:
             return self._gate(line, BoxRule.ALL_TEXT, self.all_text_gate, self.all_text_characters)
-        verdict = self._gate(line, BoxRule.STRICT, self.strict_gate, self.strict_characters)
-        if verdict.outcome is Outcome.KEPT and self._uncertain(line):
-            gates = f"{self.all_text_gate:.2f} and {self.strict_gate:.2f}"
-            return kept(f"strict: confidence {_shown(line)} between the gates {gates}", uncertain=True)
-        return verdict
+        if self._is_uncertain(line):
+            return self._uncertain(line)
+        return self._gate(line, BoxRule.STRICT, self.strict_gate, self.strict_characters)
 
     def for_proof(self) -> "PixelPolicy":
         """The policy by which the cleaned pixels are judged with other weights.
 
         The same gates. A lone character that the cleaner's weights did not see (a tick's `5` on a scale)
         identifies nobody, so in `all-text` mode too a line must have as many letters as in `strict` mode.
+        What is uncertain is the cleaner's question, and has been answered: the proof does not ask it anew.
         """
-        return replace(self, all_text_characters=self.strict_characters)
+        rules = replace(self.rules, uncertain=UncertainText.KEEP)
+        return replace(self, all_text_characters=self.strict_characters, rules=rules)
+
+    def decided(self, released: Collection[ReasonCode], redacted: Collection[ReasonCode]) -> "PixelPolicy":
+        """The policy after a person has looked; where both was said of what is uncertain, it goes."""
+        if ReasonCode.UNCERTAIN_TEXT in redacted:
+            return replace(self, rules=replace(self.rules, uncertain=UncertainText.REMOVE))
+        if ReasonCode.UNCERTAIN_TEXT in released:
+            return replace(self, rules=replace(self.rules, uncertain=UncertainText.KEEP))
+        return self
 
     def _gate(self, line: ReadLine, rule: BoxRule, gate: float, characters: int) -> Verdict:
         if line.confidence < gate:
@@ -107,10 +121,21 @@ class PixelPolicy:
             return kept(f"{rule}: fewer than {characters} letters or digits identify nobody")
         return removed(rule, f"{rule}: confidence {_shown(line)}, the gate is {gate:.2f}")
 
-    def _uncertain(self, line: ReadLine) -> bool:
+    def _is_uncertain(self, line: ReadLine) -> bool:
         """True for a line of the band between the gates: perhaps text, perhaps anatomy."""
         in_band = self.all_text_gate <= line.confidence < self.strict_gate
         return in_band and _letters(line) >= self.strict_characters
+
+    def _uncertain(self, line: ReadLine) -> Verdict:
+        gates = f"{self.all_text_gate:.2f} and {self.strict_gate:.2f}"
+        reason = f"strict: confidence {_shown(line)} between the gates {gates}"
+        match self.rules.uncertain:
+            case UncertainText.HOLD:
+                return held(ReasonCode.UNCERTAIN_TEXT, reason, uncertain=True)
+            case UncertainText.REMOVE:
+                return removed(BoxRule.UNCERTAIN, reason, uncertain=True)
+            case UncertainText.KEEP:
+                return kept(reason, uncertain=True)
 
 
 def _shown(line: ReadLine) -> str:

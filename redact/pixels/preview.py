@@ -21,10 +21,11 @@ _COLOURS: dict[BoxRule, Colour] = {
     BoxRule.ALL_TEXT: (255, 64, 64),
     BoxRule.STRICT: (255, 160, 0),
     BoxRule.IDENTIFIER: (255, 0, 255),
+    BoxRule.UNCERTAIN: (160, 120, 255),
     BoxRule.RECURRING: (0, 200, 255),
     BoxRule.ORDERED: (255, 255, 0),
 }
-_OUTCOMES: dict[str, Colour] = {Outcome.KEPT: (120, 220, 120), Outcome.HELD: (160, 120, 255)}
+_OUTCOMES: dict[str, Colour] = {Outcome.KEPT: (120, 220, 120), Outcome.HELD: (255, 255, 255)}
 _PAPER, _INK = 32, (235, 235, 235)
 _LEAST_WIDTH = 512  # smaller frames are enlarged: labels must be legible
 _THUMB, _GAP, _LINE, _COLUMN = 240, 8, 18, 160  # pixels

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
-from exchange.dicomio.getters import text, texts
 from exchange.dicomio.header import read_header
 from exchange.dicomio.layout import FileLayout
 from exchange.domain.codes import ReasonCode
@@ -22,12 +21,10 @@ from redact.ocr.matching import IdentifierMatcher
 from redact.ocr.reader import TextReader
 from redact.pixels.boxes import TextBox
 from redact.pixels.find import find_text
+from redact.pixels.judging import Judge
 from redact.pixels.own import OwnText
 from redact.pixels.policy import PixelPolicy
 from redact.verify.canary import Canary
-
-# What decides how hard an instance is read; the cleaner rewrites some of them, so the original's are asked.
-_DECIDING = ("Modality", "BurnedInAnnotation", "ConversionType")
 
 
 class SecondReading:
@@ -62,9 +59,8 @@ class SecondReading:
         """
         header = read_header(cleaned)
         before = read_header(original)
-        _restore_mode(header, before)
-        known = self._own(before) or self._identifiers
-        return find_text(cleaned, layout, header, self._reader, self._policy, known)
+        judge = Judge.of(self._policy.for_proof(), before, self._own(before) or self._identifiers)
+        return find_text(cleaned, layout, header, self._reader, judge)
 
     def check_canary(self, canary: Canary) -> None:
         """Read a picture of the canary's name, once for each canary.
@@ -102,16 +98,6 @@ class RememberedReading:
         """See SecondReading."""
         self.found = ()
         self._reading.check_canary(canary)
-
-
-def _restore_mode(header: Dataset, original: Dataset) -> None:
-    for keyword in _DECIDING:
-        value = text(original, keyword)
-        if value:
-            setattr(header, keyword, value)
-    kinds = texts(original, "ImageType")
-    if kinds:
-        header.ImageType = kinds
 
 
 def _picture(canary: Canary) -> NDArray[np.uint8]:

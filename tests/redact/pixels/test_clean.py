@@ -12,7 +12,9 @@ from exchange.domain.identifiers import HarvestedIdentifiers, Identifier, Identi
 from redact.pixels.boxes import BoxRule, TextBox
 from redact.pixels.clean import PixelOutcome, clean_pixels, remove_boxes
 from redact.pixels.find import _recurring, find_text
-from redact.pixels.policy import PixelPolicy, TextMode
+from redact.pixels.judging import Judge
+from redact.pixels.policy import PixelPolicy
+from redact.pixels.rules import TextMode
 from tests.redact.ocr.drawing import ground, reader, write
 from tests.redact.pixels.making import CT, Made, describe, native, outside, save, written
 
@@ -25,7 +27,8 @@ def clean(made: Made, identifiers: HarvestedIdentifiers = NOBODY) -> PixelOutcom
 
 
 def proof(made: Made, identifiers: HarvestedIdentifiers = NOBODY) -> tuple[TextBox, ...]:
-    return find_text(made.path, made.layout, made.header, reader("prover"), POLICY, identifiers)
+    judge = Judge.of(POLICY.for_proof(), made.header, identifiers)
+    return find_text(made.path, made.layout, made.header, reader("prover"), judge)
 
 
 def labelled(text: str = "JACOBSEN PETER", *, value: int = 255, rows: int = 160) -> NDArray[Any]:

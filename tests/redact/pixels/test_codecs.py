@@ -26,6 +26,7 @@ from redact.pixels.codecs import decode
 from redact.pixels.decode import FrameReader
 from redact.pixels.find import find_text
 from redact.pixels.form import PixelForm, read_form
+from redact.pixels.judging import Judge
 from redact.pixels.policy import PixelPolicy
 from redact.pixels.segments import without_comments
 from tests.redact.ocr.drawing import ground, reader, write
@@ -111,7 +112,8 @@ def test_a_lossy_picture_keeps_its_decoded_values_outside_the_boxes_and_says_tha
     outcome = clean_pixels(made.path, made.layout, made.header, reader("cleaner"), PixelPolicy(), nobody)
     after = written(made, outcome, tmp_path / "out.dcm")
     assert after.header.LossyImageCompression == "01"
-    assert not find_text(after.path, after.layout, after.header, reader("prover"), PixelPolicy(), nobody)
+    judge = Judge.of(PixelPolicy().for_proof(), made.header, nobody)
+    assert not find_text(after.path, after.layout, after.header, reader("prover"), judge)
     kept = outside(outcome, 0, picture.shape)
     assert np.array_equal(made.frames()[0][kept], after.frames()[0][kept])
 
@@ -214,11 +216,8 @@ def test_headers_that_contradict_the_pixels_are_held(changes: dict[str, Any], tm
 
 def test_a_palette_that_is_missing_is_held(tmp_path: Path) -> None:
     made = native(tmp_path / "in.dcm", frames(), "PALETTE COLOR")
-    error = held(
-        lambda: find_text(
-            made.path, made.layout, made.header, reader("cleaner"), PixelPolicy(), HarvestedIdentifiers()
-        )
-    )
+    judge = Judge.of(PixelPolicy(), made.header, HarvestedIdentifiers())
+    error = held(lambda: find_text(made.path, made.layout, made.header, reader("cleaner"), judge))
     assert error.code is ReasonCode.UNDECODABLE_PIXELS
 
 

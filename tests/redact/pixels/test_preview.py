@@ -1,4 +1,4 @@
-"""Pictures for people: boxes by rule, both sides by one mapping, windows that hide, sheets of bounded size."""
+"""Pictures for people: boxes by rule, both sides by one mapping, windows that hide, sheets."""
 
 import tracemalloc
 from collections.abc import Iterator

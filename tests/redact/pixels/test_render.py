@@ -19,8 +19,9 @@ from redact.pixels.clean import remove_boxes
 from redact.pixels.decode import Frame, FrameReader
 from redact.pixels.fill import clear_unused_bits, remove
 from redact.pixels.form import PixelForm
-from redact.pixels.policy import PixelPolicy, TextMode
+from redact.pixels.policy import PixelPolicy
 from redact.pixels.render import Renderer, find_window, meaningful
+from redact.pixels.rules import TextMode
 from tests.redact.pixels.making import describe, native
 
 
