@@ -5,22 +5,25 @@ Files are named by counters: the number of the input in the report, from 1, and 
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 
 from agent.pipeline.report import CleanReport, ReportedFile
 from exchange.durable import make_folder, write_file
-from redact.pixels.boxes import BoxRule, TextBox
-from redact.pixels.preview import Pair, marks_of, preview, sheets
+from redact.pixels.boxes import BoxRule, TextBox, boxes_at
+from redact.pixels.preview import Pair, drawn, held_mark, marks_of, png, preview, sheets
 from redact.pixels.view import View, before_and_after
 
 _MOST_FRAMES = 4
 
 
 def write_previews(source: Path, target: Path, report: CleanReport, folder: Path) -> int:
-    """Write the pictures of every file in which something was removed, and contact sheets of each study.
+    """Write pictures of every file in which something was removed or is in question, and contact sheets.
 
     - `<file>.<frame>.before.png` and `.after.png`: the first touched frames of a file, with their boxes;
-    - `study-<number>.sheet-<page>.png`: all touched frames, before beside after.
+    - `study-<number>.sheet-<page>.png`: all touched frames, before beside after;
+    - `<file>.<frame>.held.png`: frames of a held file that a person must look at, with the boxes in question;
+    - `held.sheet-<page>.png`: all of these.
 
     Args:
         source: IN of the run.
@@ -44,7 +47,29 @@ def write_previews(source: Path, target: Path, report: CleanReport, folder: Path
         pairs = _pairs(source, target, list(files.values()), folder)
         for page, data in enumerate(sheets(pairs), start=1):
             write_file(folder / f"study-{number:03}.sheet-{page:03}.png", data, 0o600)
-    return sum(map(len, studies.values()))
+    held = [(number, one) for number, one in enumerate(report.files, start=1) if _in_question(one)]
+    for page, data in enumerate(sheets(_held_pairs(source, held, folder)), start=1):
+        write_file(folder / f"held.sheet-{page:03}.png", data, 0o600)
+    return sum(map(len, studies.values())) + len(held)
+
+
+def _in_question(one: ReportedFile) -> tuple[TextBox, ...]:
+    """The boxes for which a file is held."""
+    return tuple(
+        box for reason in one.reasons for box in boxes_at(reason.path, BoxRule.UNCERTAIN)
+        if one.status == "held"
+    )  # fmt: skip
+
+
+def _held_pairs(source: Path, files: Sequence[tuple[int, ReportedFile]], folder: Path) -> Iterator[Pair]:
+    """Every frame in question; nothing was written of it."""
+    for number, one in files:
+        view = View(source if source.is_file() else source / one.input)
+        for frame, boxes in groupby(sorted(_in_question(one)), key=lambda box: box.frame):
+            marks = [held_mark((box.x0, box.y0, box.x1, box.y1)) for box in boxes]
+            shown = view.frame(frame)[0]
+            write_file(folder / f"{number:05}.{frame:05}.held.png", png(drawn(shown, marks)), 0o600)
+            yield Pair(shown, None, marks, f"file {number}, frame {frame}")
 
 
 def _pairs(

@@ -80,6 +80,11 @@ def judged_mark(box: tuple[int, int, int, int], outcome: str, rule: str | None, 
     return Mark(*box, f"{rule or outcome} {confidence:.2f}", colour)
 
 
+def held_mark(box: tuple[int, int, int, int]) -> Mark:
+    """A box for which an instance is held, as it is drawn; x0, y0, x1, y1."""
+    return Mark(*box, str(Outcome.HELD), _OUTCOMES[Outcome.HELD])
+
+
 def preview(before: Picture, after: Picture, boxes: Sequence[TextBox]) -> tuple[bytes, bytes]:
     """Two PNG files of one frame: before, with the removed boxes and a legend; and after, with them outlined.
 

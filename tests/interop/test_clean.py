@@ -29,6 +29,8 @@ from tests.interop.studies import (
     uid_of,
     undecodable_study,
 )
+from tests.redact.pixels.making import CT, native
+from tests.redact.pixels.test_policy import faint
 from tests.support.appliance import Appliance, lockgate
 from tests.support.outgoing import example
 from tests.support.signed import receipts
@@ -257,6 +259,19 @@ def test_burned_in_text_is_removed_and_shown_only_where_asked(folder: Path, key:
         "00001.00000.after.png", "00001.00000.before.png", "study-001.sheet-001.png",
     ]  # fmt: skip
     assert {stat.S_IMODE(path.stat().st_mode) for path in pictures.iterdir()} == {0o600}
+
+
+def test_what_is_in_question_is_shown_where_it_is_held(folder: Path, key: Path) -> None:
+    source, pictures = folder / "faint.dcm", folder / "questions"
+    picture = faint()[np.newaxis, :, :, np.newaxis]
+    native(source, picture, SOPClassUID=CT, Modality="CT", WindowCenter=128, WindowWidth=255)
+    run = clean(source, folder / "faint-out", "--key", key, "--preview", pictures)
+    assert run.status == 1
+    (reason,) = run.entry(source.name)["reasons"]
+    assert reason["code"] == "uncertain-text"
+    assert reason["path"].startswith("frame 0: ")
+    assert sorted(path.name for path in pictures.iterdir()) == ["00001.00000.held.png", "held.sheet-001.png"]
+    assert "JACOBSEN" not in str(run.report)
 
 
 def test_an_identity_that_is_retained_is_told_in_the_report(folder: Path) -> None:

@@ -215,6 +215,26 @@ def planned(site_file: Path, name: str) -> dict[str, PlannedElement]:
     return {element.path: element for element in study.routes[0].elements}
 
 
+def test_what_becomes_of_text_in_pixels_is_shown_and_compared(tmp_path: Path) -> None:
+    shown = call("profiles", "show", "default").stdout
+    assert "text in pixels: uncertain lines: hold; markers kept: none; modes: by modality" in shown
+    other = tmp_path / "other.yaml"
+    section = "pixels:\n  markers: [scale]\n  modes: [{mode: strict, when: {Modality: US}}]\n"
+    default = shipped("config/profiles/default.yaml").read_text("utf-8")
+    other.write_text(default.replace("rules: []", section + "rules: []"))
+    result = call("profiles", "diff", "default", other)
+    assert result.exit_code == 1
+    assert "+ pixels: uncertain lines: hold; markers kept: scale; modes: strict where Modality is us" in (
+        result.stdout
+    )
+    found = ProfileDifference.model_validate(
+        conforming(call("profiles", "diff", "default", other, "--json"), "profiles-diff")
+    )
+    assert not found.same
+    assert found.pixelsAfter is not None
+    assert found.pixelsAfter.markers == ("scale",)
+
+
 def test_plan_tells_what_becomes_of_documents(site_file: Path, tmp_path: Path) -> None:
     study = saved(encapsulated(PDF, pdf(shown("Lungs are clear"))), tmp_path / "letter.dcm")
     held = call("plan", "-c", site_file, "--study", study).stdout

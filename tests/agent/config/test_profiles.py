@@ -15,6 +15,7 @@ from agent.config.shipped import shipped
 from exchange.domain.errors import ConfigurationError
 from redact.headers.profile import NameRecognition, Profile
 from redact.headers.site_rules import RuleAction
+from redact.pixels.rules import Marker, UncertainText
 from tests.exchange.receipts.jsonschema_subset import conforms
 from tests.support.plugins import install
 
@@ -204,6 +205,68 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
     with pytest.raises(MistakesError, match="4 mistakes") as refused:
         read_profile(write(tmp_path, text))
     assert [one.line for one in refused.value.problems] == [2, 8, 12, 23]
+
+
+PIXELS = """\
+profile: trial
+options: ["113101", "113105"]
+pixels:
+  uncertain: remove
+  markers: [laterality, scale]
+  modes:
+    - mode: strict
+      when: {Modality: US}
+    - mode: identity-only
+"""
+
+
+def test_what_becomes_of_text_in_pixels_is_part_of_the_digest(tmp_path: Path) -> None:
+    def read(text: str) -> Profile:
+        return read_profile(write(tmp_path, text)).profile
+
+    found = read(PIXELS)
+    assert found.pixels.uncertain is UncertainText.REMOVE
+    assert found.pixels.markers == {Marker.LATERALITY, Marker.SCALE}
+    assert [(one.mode.value, one.line) for one in found.pixels.modes] == [("strict", 7), ("identity-only", 9)]
+    assert found.sha256 == read(PIXELS.replace("laterality, scale", "scale, laterality")).sha256
+    bare = 'profile: trial\noptions: ["113101", "113105"]\n'
+    others = [
+        found,
+        read(bare),
+        read(bare + "pixels: {uncertain: keep}\n"),
+        read(PIXELS.replace("remove", "hold")),
+        read(PIXELS.replace(", scale", "")),
+        read(PIXELS.replace("US", "XA")),
+        read(PIXELS.replace("identity-only", "all-text")),
+    ]
+    assert len({one.sha256 for one in others}) == len(others)
+    assert read(bare).sha256 == read(bare + "pixels: {uncertain: hold}\n").sha256
+    assert conforms(yaml.safe_load(PIXELS), SCHEMA) == ""
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "line", "column", "message", "instead"),
+    [
+        ("remove", "maybe", 4, 14, "'maybe' is no uncertain", "hold, remove, keep"),
+        ("scale", "colour", 5, 25, "'colour' is no marker", "laterality"),
+        ("mode: strict", "mode: lax", 7, 13, "'lax' is no mode", "identity-only"),
+        ("Modality: US", "Modalty: US", 8, 14, "'Modalty'", "did you mean Modality?"),
+        ("Modality: US", "PatientID: US", 8, 14, "who the patient is", "of what kind"),
+        ("uncertain:", "uncertan:", 4, 3, "unknown key uncertan", "did you mean uncertain?"),
+        ("\n      when: {Modality: US}", "", 7, 7, "those after it are never asked", "put it last"),
+        ('"113101", ', "", 4, 3, "without 113101", "add 113101"),
+    ],
+)
+def test_mistakes_about_pixels_are_told_at_their_place(
+    tmp_path: Path, good: str, bad: str, line: int, column: int, message: str, instead: str
+) -> None:
+    assert good in PIXELS
+    with pytest.raises(MistakesError) as refused:
+        read_profile(write(tmp_path, PIXELS.replace(good, bad, 1)))
+    told = [(one.line, one.column, one.message, one.instead) for one in refused.value.problems]
+    assert any(
+        (one[0], one[1]) == (line, column) and message in one[2] and instead in one[3] for one in told
+    ), told
 
 
 def test_a_rule_with_a_mistake_does_not_hide_a_tie_of_others(tmp_path: Path) -> None:
