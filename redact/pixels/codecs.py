@@ -18,6 +18,8 @@ from pydicom.pixels.decoders.base import get_decoder
 from redact.pixels.form import PixelForm, undecodable
 
 Pixels = NDArray[Any]
+Decoder = Callable[[bytes], tuple[Pixels, str]]
+"""Gives the values of one frame, and the photometric interpretation that they have."""
 
 RLE = "1.2.840.10008.1.2.5"
 DEFLATED_FRAME = "1.2.840.10008.1.2.8.1"
@@ -93,19 +95,39 @@ def is_supported(transfer_syntax_uid: str) -> bool:
     )
 
 
-def decode(transfer_syntax_uid: str, bitstream: bytes, form: PixelForm) -> Decoded:
-    """Decode one frame.
+def decoders_of(transfer_syntax_uid: str, form: PixelForm) -> Sequence[Decoder]:
+    """The decoders for frames of this syntax and form, independent of each other, the one we write from first."""
+    single_bits = transfer_syntax_uid == RLE and form.bits_allocated == 1  # no plugin takes them
+    if single_bits or transfer_syntax_uid in (DEFLATED_FRAME, ENCAPSULATED_UNCOMPRESSED):
+        return [lambda stream: _plain(transfer_syntax_uid, stream, form)]
+    twelve = transfer_syntax_uid in JPEG_RETIRED or (
+        transfer_syntax_uid == JPEG_EXTENDED and form.bits_stored > 8
+    )
+    if twelve:
+        return [lambda stream: (_twelve_bit(transfer_syntax_uid, stream, form), form.photometric)]
+
+    def with_plugin(plugin: str) -> Decoder:
+        return lambda stream: _by_plugin(transfer_syntax_uid, stream, form, plugin)
+
+    return [with_plugin(plugin) for plugin in _PLUGINS[transfer_syntax_uid]]
+
+
+Decoders = Callable[[str, PixelForm], Sequence[Decoder]]
+"""What `decoders_of` is: which decoders read frames of a transfer syntax and form."""
+
+
+def decode(
+    transfer_syntax_uid: str, bitstream: bytes, form: PixelForm, decoders: Decoders = decoders_of
+) -> Decoded:
+    """Decode one frame, with every decoder there is for it.
 
     Raises:
         HeldError: `undecodable-pixels`: broken stream, wrong size, or decoders that disagree.
     """
-    single_bits = transfer_syntax_uid == RLE and form.bits_allocated == 1  # no plugin takes them
-    if single_bits or transfer_syntax_uid in (DEFLATED_FRAME, ENCAPSULATED_UNCOMPRESSED):
-        return _decode_plain(transfer_syntax_uid, bitstream, form)
     results: list[tuple[Pixels, str]] = []
-    for attempt in _attempts(transfer_syntax_uid, form):
+    for decoder in decoders(transfer_syntax_uid, form):
         try:
-            pixels, photometric = attempt(bitstream)
+            pixels, photometric = decoder(bitstream)
         except DECODER_ERRORS:
             continue  # a decoder may lack a variant; the others decide
         results.append((_shaped(pixels, form), photometric))
@@ -115,19 +137,6 @@ def decode(transfer_syntax_uid: str, bitstream: bytes, form: PixelForm) -> Decod
     for other in results[1:]:
         _agree(first, other, form, exact=transfer_syntax_uid not in _LOSSY)
     return Decoded(first[0], first[1], len(results) > 1)
-
-
-def _attempts(transfer_syntax_uid: str, form: PixelForm) -> list[Callable[[bytes], tuple[Pixels, str]]]:
-    twelve = transfer_syntax_uid in JPEG_RETIRED or (
-        transfer_syntax_uid == JPEG_EXTENDED and form.bits_stored > 8
-    )
-    if twelve:
-        return [lambda stream: (_twelve_bit(transfer_syntax_uid, stream, form), form.photometric)]
-
-    def with_plugin(plugin: str) -> Callable[[bytes], tuple[Pixels, str]]:
-        return lambda stream: _by_plugin(transfer_syntax_uid, stream, form, plugin)
-
-    return [with_plugin(plugin) for plugin in _PLUGINS[transfer_syntax_uid]]
 
 
 def _by_plugin(
@@ -177,9 +186,9 @@ def _twelve_bit(transfer_syntax_uid: str, bitstream: bytes, form: PixelForm) -> 
     return np.frombuffer(buffer, dtype="<i2" if form.signed else "<u2")
 
 
-def _decode_plain(transfer_syntax_uid: str, stream: bytes, form: PixelForm) -> Decoded:
+def _plain(transfer_syntax_uid: str, stream: bytes, form: PixelForm) -> tuple[Pixels, str]:
     """Native values in little endian: deflated (PS3.5 A.4.13), as RLE bits, or as they are (A.4.11)."""
-    size = -(-form.rows * form.columns * form.samples * form.bits_allocated // 8)
+    size = native_size(form)
     if transfer_syntax_uid == DEFLATED_FRAME:
         try:
             stream = zlib.decompressobj(-zlib.MAX_WBITS).decompress(stream, size + 1)
@@ -191,12 +200,28 @@ def _decode_plain(transfer_syntax_uid: str, stream: bytes, form: PixelForm) -> D
         raise undecodable("a frame is shorter than its rows and columns say")
     if form.bits_allocated == 1:
         bits = np.unpackbits(np.frombuffer(stream[:size], np.uint8), bitorder="little")
-        values: Pixels = bits[: form.rows * form.columns]
-    else:
-        values = np.frombuffer(stream[:size], dtype=form.dtype.newbyteorder("<"))
+        return bits[: form.rows * form.columns], form.photometric
+    values: Pixels = np.frombuffer(stream[:size], dtype=form.dtype.newbyteorder("<"))
+    if form.subsampled:
+        return unpaired(values.reshape(form.rows, form.columns // 2, 4)), "YBR_FULL"
     if form.planar and form.samples > 1:
         values = values.reshape(form.samples, form.rows, form.columns).transpose(1, 2, 0)
-    return Decoded(_shaped(values, form), form.photometric, False)
+    return values, form.photometric
+
+
+def native_size(form: PixelForm) -> int:
+    """Bytes of one native frame; two thirds where neighbours share chrominance (PS3.3 C.7.6.3.1.2)."""
+    bits = form.rows * form.columns * form.samples * form.bits_allocated
+    return -(-(bits // 3 * 2 if form.subsampled else bits) // 8)
+
+
+def unpaired(pairs: Pixels) -> Pixels:
+    """YBR_FULL_422 as rows x columns/2 x 4 (Y1 Y2 Cb Cr) with the chrominance of each pixel: YBR_FULL."""
+    rows, half, _ = pairs.shape
+    whole = np.empty((rows, half * 2, 3), dtype=pairs.dtype)
+    whole[:, 0::2, 0], whole[:, 1::2, 0] = pairs[:, :, 0], pairs[:, :, 1]
+    whole[:, :, 1:] = np.repeat(pairs[:, :, 2:], 2, axis=1)
+    return whole
 
 
 def _unpacked(stream: bytes, size: int) -> bytes:
