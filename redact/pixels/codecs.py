@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pydicom.encaps import encapsulate
 from pydicom.pixels.decoders.base import get_decoder
 
+from redact.pixels.markers import FrameHeader, frame_header
 from redact.pixels.form import PixelForm, undecodable
 
 Pixels = NDArray[Any]
@@ -34,12 +35,13 @@ HTJ2K = (f"{_J}201", f"{_J}202", f"{_J}203")
 _RLE_HEADER = 64
 _VIDEO_NUMBERS = range(100, 109)  # MPEG-2, H.264, H.265, and their fragmentable forms (PS3.5 A.4.5-8)
 
-# Plugin names of pydicom in our order; all are installed with Lockgate.
+_DCT = frozenset({JPEG_BASELINE, JPEG_EXTENDED, *JPEG_RETIRED})
+# Plugin names of pydicom in our order; all are installed with Lockgate. GDCM for JPEG: see `_by_gdcm`.
 _PLUGINS: dict[str, Sequence[str]] = {
     RLE: ("pylibjpeg", "pydicom"),
-    JPEG_BASELINE: ("pillow", "gdcm"),
-    JPEG_EXTENDED: ("pillow", "gdcm"),
-    **dict.fromkeys(JPEG_LOSSLESS, ("gdcm",)),
+    JPEG_BASELINE: ("pillow",),
+    JPEG_EXTENDED: ("pillow",),
+    **dict.fromkeys((*JPEG_RETIRED, *JPEG_LOSSLESS), ()),
     **dict.fromkeys(JPEG_LS, ("pyjpegls", "gdcm")),
     **dict.fromkeys(JPEG_2000, ("pylibjpeg", "gdcm")),
     **dict.fromkeys(HTJ2K, ("pylibjpeg",)),
@@ -88,11 +90,7 @@ def is_video(transfer_syntax_uid: str) -> bool:
 
 def is_supported(transfer_syntax_uid: str) -> bool:
     """True when some decoder reads this encapsulated transfer syntax."""
-    return transfer_syntax_uid in _PLUGINS or transfer_syntax_uid in (
-        *JPEG_RETIRED,
-        DEFLATED_FRAME,
-        ENCAPSULATED_UNCOMPRESSED,
-    )
+    return transfer_syntax_uid in (*_PLUGINS, DEFLATED_FRAME, ENCAPSULATED_UNCOMPRESSED)
 
 
 def decoders_of(transfer_syntax_uid: str, form: PixelForm) -> Sequence[Decoder]:
@@ -100,16 +98,14 @@ def decoders_of(transfer_syntax_uid: str, form: PixelForm) -> Sequence[Decoder]:
     single_bits = transfer_syntax_uid == RLE and form.bits_allocated == 1  # no plugin takes them
     if single_bits or transfer_syntax_uid in (DEFLATED_FRAME, ENCAPSULATED_UNCOMPRESSED):
         return [lambda stream: _plain(transfer_syntax_uid, stream, form)]
-    twelve = transfer_syntax_uid in JPEG_RETIRED or (
-        transfer_syntax_uid == JPEG_EXTENDED and form.bits_stored > 8
-    )
-    if twelve:
-        return [lambda stream: (_twelve_bit(transfer_syntax_uid, stream, form), form.photometric)]
 
     def with_plugin(plugin: str) -> Decoder:
         return lambda stream: _by_plugin(transfer_syntax_uid, stream, form, plugin)
 
-    return [with_plugin(plugin) for plugin in _PLUGINS[transfer_syntax_uid]]
+    if transfer_syntax_uid not in _DCT and transfer_syntax_uid not in JPEG_LOSSLESS:
+        return [with_plugin(plugin) for plugin in _PLUGINS[transfer_syntax_uid]]
+    ours: Decoder = lambda stream: _by_gdcm(transfer_syntax_uid, stream, form)  # noqa: E731 - as the others
+    return [*map(with_plugin, _PLUGINS[transfer_syntax_uid]), ours]
 
 
 Decoders = Callable[[str, PixelForm], Sequence[Decoder]]
@@ -142,15 +138,18 @@ def decode(
 def _by_plugin(
     transfer_syntax_uid: str, bitstream: bytes, form: PixelForm, plugin: str
 ) -> tuple[Pixels, str]:
+    allocated, stored = form.bits_allocated, form.bits_stored
+    if transfer_syntax_uid in _DCT:
+        allocated = stored = _container(_matching_header(bitstream, form))
     options: dict[str, Any] = {
         "rows": form.rows,
         "columns": form.columns,
         "samples_per_pixel": form.samples,
-        "bits_allocated": form.bits_allocated,
-        "bits_stored": form.bits_stored,
+        "bits_allocated": allocated,
+        "bits_stored": stored,
         "pixel_representation": int(form.signed),
         "photometric_interpretation": form.photometric,
-        "planar_configuration": form.planar,
+        "planar_configuration": form.planar if transfer_syntax_uid == RLE else 0,
         "number_of_frames": 1,
         "pixel_keyword": "PixelData",
     }
@@ -161,13 +160,40 @@ def _by_plugin(
         decoding_plugin=plugin,
         **options,
     )
-    photometric = str(described["photometric_interpretation"])
-    # Decoders interpolate the chrominance: what they return is YBR_FULL.
-    return pixels, "YBR_FULL" if photometric == "YBR_FULL_422" else photometric
+    return pixels, _spread(str(described["photometric_interpretation"]))
 
 
-def _twelve_bit(transfer_syntax_uid: str, bitstream: bytes, form: PixelForm) -> Pixels:
-    """12-bit lossy JPEG straight from GDCM, which pydicom's plugin declines."""
+def _spread(photometric: str) -> str:
+    """Decoders interpolate the chrominance: what they return is YBR_FULL."""
+    return "YBR_FULL" if photometric == "YBR_FULL_422" else photometric
+
+
+def _matching_header(bitstream: bytes, form: PixelForm) -> FrameHeader:
+    """What a JPEG stream says of itself.
+
+    Raises:
+        HeldError: The header of the instance says otherwise: decoders would cut it to fit.
+    """
+    told = frame_header(bitstream)
+    shape = (told.rows or form.rows, told.columns, told.components)
+    if shape != (form.rows, form.columns, form.samples) or told.precision > form.bits_allocated:
+        raise undecodable("a JPEG frame says another form than the header")
+    return told
+
+
+def _container(told: FrameHeader) -> int:
+    return 8 if told.precision <= 8 else 16
+
+
+def _by_gdcm(transfer_syntax_uid: str, bitstream: bytes, form: PixelForm) -> tuple[Pixels, str]:
+    """A JPEG frame from GDCM itself: pydicom's plugin declines 12 bits, and lets GDCM abort the process.
+
+    GDCM gives what the container holds; it ends the process where it shall keep fewer bits of a byte, or has
+    a word of 32.
+    """
+    told = _matching_header(bitstream, form)
+    size = _container(told)
+    stored = told.precision if transfer_syntax_uid in _DCT else size
     fragment = gdcm.Fragment()
     fragment.SetByteStringValue(bitstream)
     fragments = gdcm.SequenceOfFragments.New()
@@ -181,9 +207,12 @@ def _twelve_bit(transfer_syntax_uid: str, bitstream: bytes, form: PixelForm) -> 
     kind = gdcm.PhotometricInterpretation.GetPIType(form.photometric)
     image.SetPhotometricInterpretation(gdcm.PhotometricInterpretation(kind))
     image.SetTransferSyntax(gdcm.TransferSyntax(gdcm.TransferSyntax.GetTSType(transfer_syntax_uid)))
-    image.SetPixelFormat(gdcm.PixelFormat(form.samples, 16, 12, 11, int(form.signed)))
+    image.SetPixelFormat(gdcm.PixelFormat(form.samples, size, stored, stored - 1, int(form.signed)))
     buffer = image.GetBuffer().encode("utf-8", "surrogateescape")
-    return np.frombuffer(buffer, dtype="<i2" if form.signed else "<u2")
+    values: Pixels = np.frombuffer(buffer, dtype=f"<{'i' if form.signed else 'u'}{size // 8}")
+    if form.signed:  # of fewer bits than the container the sign is still to be spread
+        values = (values << (size - told.precision)) >> (size - told.precision)
+    return values, _spread(form.photometric)
 
 
 def _plain(transfer_syntax_uid: str, stream: bytes, form: PixelForm) -> tuple[Pixels, str]:
@@ -245,7 +274,10 @@ def _shaped(pixels: Pixels, form: PixelForm) -> Pixels:
     shape = (form.rows, form.columns, form.samples)
     if pixels.size != form.rows * form.columns * form.samples:
         raise undecodable("a frame decodes to another size than its rows and columns say")
-    return np.array(pixels.reshape(shape), dtype=form.dtype.newbyteorder("="), order="C")
+    shaped = np.array(pixels.reshape(shape), dtype=form.dtype.newbyteorder("="), order="C")
+    if shaped.dtype.itemsize < pixels.dtype.itemsize and not np.array_equal(shaped, pixels.reshape(shape)):
+        raise undecodable("a frame decodes to more bits than are allocated", "(0028,0100)")
+    return shaped
 
 
 def _agree(first: tuple[Pixels, str], second: tuple[Pixels, str], form: PixelForm, *, exact: bool) -> None:

@@ -29,7 +29,8 @@ from redact.pixels.codecs import (
 from redact.pixels.decode import Frame
 from redact.pixels.form import PixelForm
 from redact.pixels.jpeg_lossless import encode_lossless
-from redact.pixels.segments import precision, without_comments
+from redact.pixels.markers import frame_header
+from redact.pixels.segments import without_comments
 
 _LOSSLESS_JPEG_LS = JPEG_LS[0]
 
@@ -71,7 +72,7 @@ def _encoded(syntax: str, pixels: Pixels, before: bytes, form: PixelForm) -> byt
         kind = {"pixel_representation": int(form.signed), "photometric_interpretation": form.photometric}
         return bytes(encode_j2k(_little(pixels), **_shape(form), **kind))
     if syntax in JPEG_LOSSLESS:
-        return encode_lossless(pixels, precision(before))
+        return encode_lossless(pixels, frame_header(before).precision)
     return None
 
 

@@ -73,7 +73,8 @@ def rewritten(plan: Plan, layout: FileLayout, header: Dataset) -> Rewritten:
     if form.bits_allocated == 1:
         length = -(-form.rows * form.columns * frames.count // 8)
         # Bytes of bits are in order only where no words are swapped (PS3.5 8.1.1).
-        syntax = layout.transfer_syntax_uid if layout.little_endian else EXPLICIT_LITTLE
+        ordered = layout.little_endian or pixels.vr == "OB"
+        syntax = layout.transfer_syntax_uid if ordered else EXPLICIT_LITTLE
         return Rewritten(NativePayload(pixels.vr, length, _packed_bits(plan), pixels.tag), syntax)
     length = frames.source.frame_length * frames.count
     payload = NativePayload(pixels.vr, length, _native_chunks(plan), pixels.tag)

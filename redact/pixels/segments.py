@@ -5,9 +5,8 @@ pixels: a decoder gives the same values without them. Kept are only segments tha
 APP0, Adobe's APP14 (the colour transform) and the APP8 of JPEG-LS colour transforms.
 """
 
-import re
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from redact.pixels.codecs import (
     DEFLATED_FRAME,
@@ -19,17 +18,15 @@ from redact.pixels.codecs import (
     JPEG_LS,
     JPEG_RETIRED,
 )
+from redact.pixels.markers import END, SCAN, jpeg_segments
 
 _JPEG_FAMILY = frozenset({JPEG_BASELINE, JPEG_EXTENDED, *JPEG_LOSSLESS, *JPEG_LS, *JPEG_RETIRED})
 _JPEG_2000_FAMILY = frozenset({*JPEG_2000, *HTJ2K})
-_JPEG_SCAN, _JPEG_COMMENT, _JPEG_END = 0xDA, 0xFE, 0xD9
+_JPEG_COMMENT = 0xFE
 _J2K_TILE, _J2K_DATA, _J2K_COMMENT, _J2K_END = 0x90, 0x93, 0x64, b"\xff\xd9"
 _J2K_TILE_LENGTHS = 0x55
-_FRAMES_OF_JPEG = frozenset({0xC0, 0xC1, 0xC2, 0xC3, 0xF7})  # SOF0-3 and SOF55 (JPEG-LS)
 _NEEDED_APPS = {0xE0: b"JFIF\0", 0xEE: b"Adobe", 0xE8: b"mrfx"}
 _LONGEST_JFIF = 16  # with a thumbnail it is longer, and a thumbnail is a picture that nobody read
-# Behind coded data: a marker that is neither stuffing, nor a restart, nor a fill byte (T.81 B.1.1.5, T.87 A.1).
-_MARKER = re.compile(rb"\xff[\x80-\xcf\xd8-\xfe]")
 _TILE_HEADER = 12  # SOT with its marker
 _WAVELET = 13  # of COD, from its marker on
 _LOSSY_JPEG = frozenset({JPEG_BASELINE, JPEG_EXTENDED, *JPEG_RETIRED})
@@ -56,18 +53,6 @@ def without_comments(frame: bytes, transfer_syntax_uid: str) -> bytes:
     return frame
 
 
-def precision(frame: bytes) -> int:
-    """Bits of a sample, as the frame header of a JPEG stream says.
-
-    Raises:
-        ValueError: There is none.
-    """
-    for marker, begin, _end in _jpeg_segments(frame):
-        if marker in _FRAMES_OF_JPEG:
-            return frame[begin + 4]
-    raise ValueError("the stream has no frame header")
-
-
 def is_irreversible(frame: bytes, transfer_syntax_uid: str) -> bool:
     """True when the frame was coded with loss: what its stream says, where the family can do both.
 
@@ -76,8 +61,8 @@ def is_irreversible(frame: bytes, transfer_syntax_uid: str) -> bool:
     if transfer_syntax_uid in _JPEG_2000_FAMILY:
         place = frame.find(b"\xff\x52")
         return place >= 0 and frame[place + _WAVELET : place + _WAVELET + 1] == b"\0"
-    for marker, begin, _end in _jpeg_segments(frame):
-        if marker == _JPEG_SCAN and transfer_syntax_uid in JPEG_LS:
+    for marker, begin, _end in jpeg_segments(frame):
+        if marker == SCAN and transfer_syntax_uid in JPEG_LS:
             near = begin + 5 + 2 * frame[begin + 4]
             return frame[near : near + 1] != b"\0"
     return transfer_syntax_uid in _LOSSY_JPEG
@@ -85,31 +70,12 @@ def is_irreversible(frame: bytes, transfer_syntax_uid: str) -> bool:
 
 def _bare_jpeg(frame: bytes) -> bytes:
     kept, end = [frame[:2]], 2
-    for marker, begin, end in _jpeg_segments(frame):
+    for marker, begin, end in jpeg_segments(frame):
         if not _is_jpeg_comment(marker, frame[begin + 4 : end]):
             kept.append(frame[begin:end])
-        if marker == _JPEG_END:
+        if marker == END:
             return b"".join(kept) + _padding(frame, end)
     return b"".join(kept) + frame[end:]
-
-
-def _jpeg_segments(frame: bytes) -> Iterator[tuple[int, int, int]]:
-    """Marker, begin and end of each segment; a scan with the coded data behind it."""
-    position = 2
-    while position + 2 <= len(frame) and frame[position] == 0xFF:
-        marker = frame[position + 1]
-        if marker == 0xFF:  # fill byte
-            position += 1
-            continue
-        if marker == _JPEG_END:
-            yield marker, position, position + 2
-            return
-        end = position + 2 + int.from_bytes(frame[position + 2 : position + 4], "big")
-        if marker == _JPEG_SCAN:
-            found = _MARKER.search(frame, end)
-            end = found.start() if found else len(frame)
-        yield marker, position, min(end, len(frame))
-        position = end
 
 
 def _is_jpeg_comment(marker: int, segment: bytes) -> bool:

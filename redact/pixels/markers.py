@@ -1,0 +1,58 @@
+"""Marker segments of JPEG and JPEG-LS streams (ITU-T T.81 annex B, T.87 annex C)."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+SCAN, END = 0xDA, 0xD9
+_FRAME_HEADERS = frozenset({0xC0, 0xC1, 0xC2, 0xC3, 0xF7})  # SOF0-3 and SOF55 (JPEG-LS)
+# Behind coded data: a marker that is neither stuffing, nor a restart, nor a fill byte (T.81 B.1.1.5, T.87 A.1).
+_MARKER = re.compile(rb"\xff[\x80-\xcf\xd8-\xfe]")
+
+
+@dataclass(frozen=True, slots=True)
+class FrameHeader:
+    """What a stream says of its own picture (T.81 B.2.2).
+
+    Attributes:
+        precision: Bits of a sample.
+        rows: 0 where they are told behind the first scan.
+    """
+
+    precision: int
+    rows: int
+    columns: int
+    components: int
+
+
+def jpeg_segments(stream: bytes) -> Iterator[tuple[int, int, int]]:
+    """Marker, begin and end of each segment behind SOI up to EOI; a scan has its coded data behind it."""
+    position = 2
+    while position + 2 <= len(stream) and stream[position] == 0xFF:
+        marker = stream[position + 1]
+        if marker == 0xFF:  # fill byte
+            position += 1
+            continue
+        if marker == END:
+            yield marker, position, position + 2
+            return
+        end = position + 2 + int.from_bytes(stream[position + 2 : position + 4], "big")
+        if marker == SCAN:
+            found = _MARKER.search(stream, end)
+            end = found.start() if found else len(stream)
+        yield marker, position, min(end, len(stream))
+        position = end
+
+
+def frame_header(stream: bytes) -> FrameHeader:
+    """The stream's first frame header.
+
+    Raises:
+        ValueError: There is none.
+    """
+    for marker, begin, end in jpeg_segments(stream):
+        if marker in _FRAME_HEADERS and end - begin >= 10:
+            content = stream[begin + 4 : end]
+            rows, columns = int.from_bytes(content[1:3], "big"), int.from_bytes(content[3:5], "big")
+            return FrameHeader(content[0], rows, columns, content[5])
+    raise ValueError("the stream has no frame header")
