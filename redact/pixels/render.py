@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
-from pydicom.pixels.processing import apply_color_lut, apply_modality_lut, apply_voi_lut
+from pydicom.pixels.processing import apply_modality_lut, apply_voi_lut
 
 from exchange.dicomio.getters import items, texts
 from redact.pixels.codecs import Pixels
 from redact.pixels.decode import Frame
-from redact.pixels.form import PixelForm, undecodable
+from redact.pixels.form import PixelForm
+from redact.pixels.palette import coloured
 
 Picture = NDArray[np.uint8]
 
@@ -40,16 +41,19 @@ class Renderer:
         self._header = header
 
     def render(self, frame: Frame, index: int) -> tuple[Picture, ...]:
-        """One or two pictures of a frame: grey (rows x columns) or RGB (rows x columns x 3).
+        """Pictures of a frame, mostly one or two: grey (rows x columns) or RGB (rows x columns x 3).
+
+        Bits that hold no pixel but something else are pictures of their own, one for each bit.
 
         Raises:
             HeldError: `undecodable-pixels`: a palette is missing or broken.
         """
+        beside = unused_planes(frame.pixels, self._form)
         if frame.photometric == "PALETTE COLOR":
-            return (self._palette(frame),)
+            return (*self._palette(frame), *beside)
         if frame.pixels.shape[2] > 1:
-            return (self._colour(frame),)
-        return self._grey(frame, index)
+            return (self._colour(frame), *beside)
+        return (*self._grey(frame, index), *beside)
 
     def _grey(self, frame: Frame, index: int) -> tuple[Picture, ...]:
         values = meaningful(frame.pixels[:, :, 0], self._form)
@@ -80,17 +84,17 @@ class Renderer:
             return None  # the plain renderings remain: a broken table must not hide text
         return _stretched(shown, float(shown.min()), float(shown.max()))
 
-    def _palette(self, frame: Frame) -> Picture:
-        try:
-            shown = apply_color_lut(
-                frame.pixels[:, :, 0].astype(frame.pixels.dtype.newbyteorder("=")), self._header
-            )
-        except _LUT_ERRORS as error:
-            raise undecodable("their palette is missing or broken", "(0028,1201)") from error
-        return np.asarray(shown >> 8 if shown.dtype.itemsize == 2 else shown, dtype=np.uint8)[:, :, :3]
+    def _palette(self, frame: Frame) -> tuple[Picture, ...]:
+        """The colours; and the indices, where the palette gives several of them one colour."""
+        indices = meaningful(frame.pixels[:, :, 0], self._form)
+        colours = coloured(indices, self._header, self._form)
+        _, first = np.unique(indices, return_index=True)
+        if len(np.unique(colours.reshape(-1, 3)[first], axis=0)) < len(first):
+            return colours, _stretched(indices, float(indices.min()), float(indices.max()))
+        return (colours,)
 
     def _colour(self, frame: Frame) -> Picture:
-        values = frame.full()
+        values = meaningful(frame.full(), self._form)
         shift = max(0, self._form.bits_stored - 8)
         levels = np.clip(values.astype(np.int64) >> shift, 0, 255).astype(np.uint8)
         return _to_rgb(levels) if frame.photometric.startswith("YBR") else np.ascontiguousarray(levels)
@@ -105,6 +109,21 @@ def meaningful(values: Pixels, form: PixelForm) -> Pixels:
         return native
     up = form.bits_allocated - 1 - form.high_bit
     return np.asarray((native << up) >> (form.bits_allocated - form.bits_stored))
+
+
+def unused_planes(values: Pixels, form: PixelForm) -> tuple[Picture, ...]:
+    """Bits that hold no pixel as black and white pictures, where they are not the sign or zero.
+
+    Nothing where they hold what PS3.5 8.1.1 has there, as they mostly do.
+    """
+    if form.floating or form.bits_stored == form.bits_allocated or form.bits_allocated == 1:
+        return ()
+    low = form.high_bit + 1 - form.bits_stored
+    odd = values.astype(values.dtype.newbyteorder("=")) ^ (meaningful(values, form) << low)
+    if not odd.any():
+        return ()
+    planes = ((odd >> bit & 1).any(axis=2) for bit in range(form.bits_allocated))
+    return tuple(np.where(plane, np.uint8(255), np.uint8(0)) for plane in planes if plane.any())
 
 
 def find_window(header: Dataset, index: int) -> Window | None:
