@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pydicom.encaps import encapsulate
 from pydicom.pixels.decoders.base import get_decoder
 
-from redact.pixels.markers import FrameHeader, frame_header
+from redact.pixels.markers import FrameHeader, frame_header, j2k_header
 from redact.pixels.form import PixelForm, undecodable
 
 Pixels = NDArray[Any]
@@ -120,6 +120,7 @@ def decode(
     Raises:
         HeldError: `undecodable-pixels`: broken stream, wrong size, or decoders that disagree.
     """
+    _check_told(transfer_syntax_uid, bitstream, form)
     results: list[tuple[Pixels, str]] = []
     for decoder in decoders(transfer_syntax_uid, form):
         try:
@@ -139,8 +140,12 @@ def _by_plugin(
     transfer_syntax_uid: str, bitstream: bytes, form: PixelForm, plugin: str
 ) -> tuple[Pixels, str]:
     allocated, stored = form.bits_allocated, form.bits_stored
-    if transfer_syntax_uid in _DCT:
-        allocated = stored = _container(_matching_header(bitstream, form))
+    if transfer_syntax_uid == RLE:
+        stored = allocated  # else the bits that hold no pixel would not be shown to us
+    elif transfer_syntax_uid in _DCT:
+        allocated = stored = _container(frame_header(bitstream))
+        if allocated > 8:
+            raise NotImplementedError("12 bits: GDCM alone")
     options: dict[str, Any] = {
         "rows": form.rows,
         "columns": form.columns,
@@ -168,17 +173,33 @@ def _spread(photometric: str) -> str:
     return "YBR_FULL" if photometric == "YBR_FULL_422" else photometric
 
 
-def _matching_header(bitstream: bytes, form: PixelForm) -> FrameHeader:
-    """What a JPEG stream says of itself.
+def _told(transfer_syntax_uid: str, bitstream: bytes) -> FrameHeader | None:
+    """What a stream says of itself; None where its family says nothing.
 
     Raises:
-        HeldError: The header of the instance says otherwise: decoders would cut it to fit.
+        ValueError: It does not even do that.
     """
-    told = frame_header(bitstream)
+    if transfer_syntax_uid in (*JPEG_2000, *HTJ2K):
+        return j2k_header(bitstream)
+    if transfer_syntax_uid in (*_DCT, *JPEG_LOSSLESS, *JPEG_LS):
+        return frame_header(bitstream)
+    return None
+
+
+def _check_told(transfer_syntax_uid: str, bitstream: bytes, form: PixelForm) -> None:
+    """Hold a stream that says of itself another form than the header.
+
+    Decoders cut it to what was asked for, silently, and GDCM ends the process over some.
+    """
+    try:
+        told = _told(transfer_syntax_uid, bitstream)
+    except ValueError as error:
+        raise undecodable("a frame is damaged") from error
+    if told is None:
+        return
     shape = (told.rows or form.rows, told.columns, told.components)
     if shape != (form.rows, form.columns, form.samples) or told.precision > form.bits_allocated:
-        raise undecodable("a JPEG frame says another form than the header")
-    return told
+        raise undecodable("a frame says another form than the header")
 
 
 def _container(told: FrameHeader) -> int:
@@ -191,7 +212,7 @@ def _by_gdcm(transfer_syntax_uid: str, bitstream: bytes, form: PixelForm) -> tup
     GDCM gives what the container holds; it ends the process where it shall keep fewer bits of a byte, or has
     a word of 32.
     """
-    told = _matching_header(bitstream, form)
+    told = frame_header(bitstream)
     size = _container(told)
     stored = told.precision if transfer_syntax_uid in _DCT else size
     fragment = gdcm.Fragment()

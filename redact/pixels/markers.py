@@ -1,11 +1,14 @@
-"""Marker segments of JPEG and JPEG-LS streams (ITU-T T.81 annex B, T.87 annex C)."""
+"""Marker segments of JPEG, JPEG-LS and JPEG 2000 streams (ITU-T T.81 annex B, T.87 annex C, T.800 annex A)."""
 
 import re
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 SCAN, END = 0xDA, 0xD9
 _FRAME_HEADERS = frozenset({0xC0, 0xC1, 0xC2, 0xC3, 0xF7})  # SOF0-3 and SOF55 (JPEG-LS)
+_J2K_START = b"\xff\x4f\xff\x51"  # SOC and SIZ
+_SIZ = struct.Struct(">2H4L16xHB")  # length, capabilities; extent and offset of the image; components, depth
 # Behind coded data: a marker that is neither stuffing, nor a restart, nor a fill byte (T.81 B.1.1.5, T.87 A.1).
 _MARKER = re.compile(rb"\xff[\x80-\xcf\xd8-\xfe]")
 
@@ -56,3 +59,16 @@ def frame_header(stream: bytes) -> FrameHeader:
             rows, columns = int.from_bytes(content[1:3], "big"), int.from_bytes(content[3:5], "big")
             return FrameHeader(content[0], rows, columns, content[5])
     raise ValueError("the stream has no frame header")
+
+
+def j2k_header(stream: bytes) -> FrameHeader:
+    """What the SIZ segment of a JPEG 2000 codestream says (T.800 A.5.1).
+
+    Raises:
+        ValueError: There is none.
+    """
+    begin = stream.find(_J2K_START) + len(_J2K_START)
+    if begin < len(_J2K_START) or begin + _SIZ.size > len(stream):
+        raise ValueError("the stream has no size")
+    _, _, right, bottom, left, top, components, depth = _SIZ.unpack_from(stream, begin)
+    return FrameHeader((depth & 0x7F) + 1, bottom - top, right - left, components)
