@@ -36,11 +36,11 @@ _RLE_HEADER = 64
 _VIDEO_NUMBERS = range(100, 109)  # MPEG-2, H.264, H.265, and their fragmentable forms (PS3.5 A.4.5-8)
 
 _DCT = frozenset({JPEG_BASELINE, JPEG_EXTENDED, *JPEG_RETIRED})
-# Plugin names of pydicom in our order; all are installed with Lockgate. GDCM for JPEG: see `_by_gdcm`.
+# Plugin names of pydicom in our order; all are installed with Lockgate. The rest of JPEG: see `_by_gdcm`.
 _PLUGINS: dict[str, Sequence[str]] = {
     RLE: ("pylibjpeg", "pydicom"),
-    JPEG_BASELINE: ("pillow",),
-    JPEG_EXTENDED: ("pillow",),
+    JPEG_BASELINE: ("pillow", "gdcm"),
+    JPEG_EXTENDED: ("pillow", "gdcm"),
     **dict.fromkeys((*JPEG_RETIRED, *JPEG_LOSSLESS), ()),
     **dict.fromkeys(JPEG_LS, ("pyjpegls", "gdcm")),
     **dict.fromkeys(JPEG_2000, ("pylibjpeg", "gdcm")),
@@ -102,10 +102,10 @@ def decoders_of(transfer_syntax_uid: str, form: PixelForm) -> Sequence[Decoder]:
     def with_plugin(plugin: str) -> Decoder:
         return lambda stream: _by_plugin(transfer_syntax_uid, stream, form, plugin)
 
-    if transfer_syntax_uid not in _DCT and transfer_syntax_uid not in JPEG_LOSSLESS:
-        return [with_plugin(plugin) for plugin in _PLUGINS[transfer_syntax_uid]]
-    ours: Decoder = lambda stream: _by_gdcm(transfer_syntax_uid, stream, form)  # noqa: E731 - as the others
-    return [*map(with_plugin, _PLUGINS[transfer_syntax_uid]), ours]
+    plugins = [with_plugin(plugin) for plugin in _PLUGINS[transfer_syntax_uid]]
+    if transfer_syntax_uid in (JPEG_EXTENDED, *JPEG_RETIRED, *JPEG_LOSSLESS):
+        plugins.append(lambda stream: _by_gdcm(transfer_syntax_uid, stream, form))
+    return plugins
 
 
 Decoders = Callable[[str, PixelForm], Sequence[Decoder]]
@@ -145,7 +145,7 @@ def _by_plugin(
     elif transfer_syntax_uid in _DCT:
         allocated = stored = _container(frame_header(bitstream))
         if allocated > 8:
-            raise NotImplementedError("12 bits: GDCM alone")
+            raise NotImplementedError("12 bits: see `_by_gdcm`")
     options: dict[str, Any] = {
         "rows": form.rows,
         "columns": form.columns,
@@ -214,6 +214,8 @@ def _by_gdcm(transfer_syntax_uid: str, bitstream: bytes, form: PixelForm) -> tup
     """
     told = frame_header(bitstream)
     size = _container(told)
+    if transfer_syntax_uid == JPEG_EXTENDED and size == 8:
+        raise NotImplementedError("the plugins read 8 bits")
     stored = told.precision if transfer_syntax_uid in _DCT else size
     fragment = gdcm.Fragment()
     fragment.SetByteStringValue(bitstream)
