@@ -82,7 +82,9 @@ def clean_pixels(
         ModelError: A model failed.
     """
     frames = FrameReader(path, layout, header)
-    findings = read_frames(frames, header, reader, policy, matcher_of(identifiers))
+    cleared = embedded_overlays(header, frames.form) > 0
+    matcher = matcher_of(identifiers)
+    findings = read_frames(frames, header, reader, policy, matcher, unused_bits=not cleared)
     return _outcome(frames, layout, header, findings)
 
 

@@ -94,6 +94,8 @@ def read_frames(
     reader: TextReader,
     policy: PixelPolicy,
     matcher: IdentifierMatcher | OwnText,
+    *,
+    unused_bits: bool = True,
 ) -> Findings:
     """Read every frame; identical frames (by digest of their encoded bytes) once.
 
@@ -103,13 +105,14 @@ def read_frames(
         reader: Finds and reads the lines.
         policy: Which lines go.
         matcher: Of the study's identifiers; where identity is retained it is asked before the policy.
+        unused_bits: Whether bits that hold no pixel are read, too.
 
     Raises:
         HeldError: `undecodable-pixels`; `identity-mismatch`, with the box of a line that names somebody else.
         ModelError: A model failed.
     """
     mode = policy.mode(header)
-    renderer = Renderer(frames.form, header)
+    renderer = Renderer(frames.form, header, unused_bits=unused_bits)
     known: dict[bytes, tuple[TextBox, ...]] = {}
     boxes: list[TextBox] = []
     counts: Counter[str] = Counter()

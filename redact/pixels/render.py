@@ -36,9 +36,11 @@ class Window:
 class Renderer:
     """Renders the frames of one instance."""
 
-    def __init__(self, form: PixelForm, header: Dataset) -> None:
+    def __init__(self, form: PixelForm, header: Dataset, *, unused_bits: bool = True) -> None:
+        """Without `unused_bits`, bits that hold no pixel are not shown: for whoever clears them anyway."""
         self._form = form
         self._header = header
+        self._unused_bits = unused_bits
 
     def render(self, frame: Frame, index: int) -> tuple[Picture, ...]:
         """Pictures of a frame, mostly one or two: grey (rows x columns) or RGB (rows x columns x 3).
@@ -48,7 +50,7 @@ class Renderer:
         Raises:
             HeldError: `undecodable-pixels`: a palette is missing or broken.
         """
-        beside = unused_planes(frame.pixels, self._form)
+        beside = unused_planes(frame.pixels, self._form) if self._unused_bits else ()
         if frame.photometric == "PALETTE COLOR":
             return (*self._palette(frame), *beside)
         if frame.pixels.shape[2] > 1:

