@@ -5,8 +5,8 @@ What is written, by what was found:
 - nothing to remove: the value is copied byte for byte (compressed frames lose comment segments, see
   `segments`; native values lose bytes behind the last frame);
 - native pixels: the same layout, byte order and transfer syntax, other bytes only inside the boxes;
-- compressed pixels, where `encode_again` can: the same transfer syntax; touched frames compressed again without
-  loss, the others as they were;
+- compressed pixels, where `encode_again` can: the same transfer syntax, touched frames compressed again
+  without loss, the others as they were;
 - other compressed pixels: the whole instance uncompressed in Explicit VR Little Endian. One transfer syntax
   holds for all frames, and compressing anew with loss would change pixels outside the boxes.
 

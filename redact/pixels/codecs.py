@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from pydicom.encaps import encapsulate
 from pydicom.pixels.decoders.base import get_decoder
 
-from redact.pixels.markers import FrameHeader, frame_header, j2k_header
 from redact.pixels.form import PixelForm, undecodable
+from redact.pixels.markers import FrameHeader, frame_header, j2k_header
 
 Pixels = NDArray[Any]
 Decoder = Callable[[bytes], tuple[Pixels, str]]
@@ -94,7 +94,7 @@ def is_supported(transfer_syntax_uid: str) -> bool:
 
 
 def decoders_of(transfer_syntax_uid: str, form: PixelForm) -> Sequence[Decoder]:
-    """The decoders for frames of this syntax and form, independent of each other, the one we write from first."""
+    """The decoders for frames of this syntax and form, independent of each other; the first one's are written."""
     single_bits = transfer_syntax_uid == RLE and form.bits_allocated == 1  # no plugin takes them
     if single_bits or transfer_syntax_uid in (DEFLATED_FRAME, ENCAPSULATED_UNCOMPRESSED):
         return [lambda stream: _plain(transfer_syntax_uid, stream, form)]

@@ -11,7 +11,17 @@ from exchange.dicomio.layout import FileLayout
 from exchange.domain.codes import ReasonCode
 from exchange.domain.errors import HeldError, InputError
 from exchange.domain.source import Source
-from redact.pixels.codecs import DEFLATED_FRAME, ENCAPSULATED_UNCOMPRESSED, Decoders, Pixels, decode, decoders_of, is_supported, is_video, unpaired
+from redact.pixels.codecs import (
+    DEFLATED_FRAME,
+    ENCAPSULATED_UNCOMPRESSED,
+    Decoders,
+    Pixels,
+    decode,
+    decoders_of,
+    is_supported,
+    is_video,
+    unpaired,
+)
 from redact.pixels.form import PIXEL_PATH, PixelForm, read_form, undecodable
 
 

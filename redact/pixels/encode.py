@@ -1,8 +1,8 @@
 """Encoding one frame again without loss, in the transfer syntax that it came in.
 
-Only where an encoder is at hand and its result, decoded, is the same in every bit; else the instance is written
-uncompressed. JPEG 2000 (…4.91) may hold lossless frames beside lossy ones (PS3.5 8.2.4); near-lossless JPEG-LS
-and lossy JPEG may not, and nothing at hand encodes HTJ2K.
+Only where an encoder is at hand and its result, decoded, is the same in every bit; else the instance is
+written uncompressed. JPEG 2000 (…4.91) may hold lossless frames beside lossy ones (PS3.5 8.2.4);
+near-lossless JPEG-LS and lossy JPEG may not, and nothing at hand encodes HTJ2K.
 """
 
 import zlib
@@ -105,6 +105,6 @@ def _run_lengths(pixels: Pixels, form: PixelForm) -> bytes:
     if form.bits_allocated == 1:  # packed bits are one row of bytes
         native = _native(pixels, form)
         row = {"rows": 1, "columns": len(native), "samples_per_pixel": 1, "bits_allocated": 8}
-        return bytes(encode_rle(native, byteorder="<", **row))
+        return bytes(encode_rle(native, None, "<", **row))
     shape = {"rows": form.rows, "columns": form.columns, "samples_per_pixel": form.samples}
-    return bytes(encode_rle(_little(pixels), byteorder="<", bits_allocated=form.bits_allocated, **shape))
+    return bytes(encode_rle(_little(pixels), None, "<", bits_allocated=form.bits_allocated, **shape))

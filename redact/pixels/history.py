@@ -16,8 +16,10 @@ _METHODS = {
 }
 
 
-def lossy_history(layout: FileLayout, header: Dataset, first: bytes, native_length: int) -> dict[str, str | int]:
-    """LossyImageCompression with ratio and method, where only the transfer syntax said that something was lost.
+def lossy_history(
+    layout: FileLayout, header: Dataset, first: bytes, native_length: int
+) -> dict[str, str | int]:
+    """LossyImageCompression, ratio and method, where only the transfer syntax said that something was lost.
 
     Nothing where the header says so itself, or nothing was lost.
 

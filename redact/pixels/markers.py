@@ -1,4 +1,4 @@
-"""Marker segments of JPEG, JPEG-LS and JPEG 2000 streams (ITU-T T.81 annex B, T.87 annex C, T.800 annex A)."""
+"""Marker segments of JPEG, JPEG-LS and JPEG 2000 (ITU-T T.81 annex B, T.87 annex C, T.800 annex A)."""
 
 import re
 import struct
@@ -8,8 +8,8 @@ from dataclasses import dataclass
 SCAN, END = 0xDA, 0xD9
 _FRAME_HEADERS = frozenset({0xC0, 0xC1, 0xC2, 0xC3, 0xF7})  # SOF0-3 and SOF55 (JPEG-LS)
 _J2K_START = b"\xff\x4f\xff\x51"  # SOC and SIZ
-_SIZ = struct.Struct(">2H4L16xHB")  # length, capabilities; extent and offset of the image; components, depth
-# Behind coded data: a marker that is neither stuffing, nor a restart, nor a fill byte (T.81 B.1.1.5, T.87 A.1).
+_SIZ = struct.Struct(">2H4L16xHB")  # length, capabilities; extent, offset of the image; components, depth
+# Behind coded data: a marker that is neither stuffing, nor a restart, nor a fill byte (T.81 B.1.1.5).
 _MARKER = re.compile(rb"\xff[\x80-\xcf\xd8-\xfe]")
 
 

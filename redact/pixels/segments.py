@@ -56,7 +56,7 @@ def without_comments(frame: bytes, transfer_syntax_uid: str) -> bytes:
 def is_irreversible(frame: bytes, transfer_syntax_uid: str) -> bool:
     """True when the frame was coded with loss: what its stream says, where the family can do both.
 
-    JPEG-LS by its NEAR (T.87 C.2.3), JPEG 2000 by its wavelet (ISO/IEC 15444-1 A.6.1), other JPEG by its process.
+    JPEG-LS by its NEAR (T.87 C.2.3), JPEG 2000 by its wavelet (T.800 A.6.1), other JPEG by its process.
     """
     if transfer_syntax_uid in _JPEG_2000_FAMILY:
         place = frame.find(b"\xff\x52")
@@ -90,7 +90,7 @@ def _is_jpeg_comment(marker: int, segment: bytes) -> bool:
 
 
 def _bare_j2k(frame: bytes) -> bytes:
-    """Comments of the main header and of tile-parts (ISO/IEC 15444-1 A.9.2), and what follows the end."""
+    """Comments of the main header and of tile-parts (T.800 A.9.2), and what follows the end."""
     head, position, _ = _without(frame, 2, _J2K_TILE, _is_j2k_comment)
     tiles: list[bytes] = []
     shortened = False

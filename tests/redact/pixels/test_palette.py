@@ -31,8 +31,7 @@ def shown(path: Path, indices: NDArray[Any], syntax: str = LITTLE, **palette: An
         prefix = "Segmented" if "segments" in palette else ""
         value = palette.get("segments", palette.get("data"))
         setattr(ds, f"{prefix}{colour}PaletteColorLookupTableData", value)
-    order = ">" if syntax == BIG else "<"
-    raw = indices.astype(indices.dtype.newbyteorder(order)).tobytes()
+    raw = indices.astype(indices.dtype.newbyteorder(">" if syntax == BIG else "<")).tobytes()
     write_instance(path, ds, syntax, NativePayload("OB" if indices.itemsize == 1 else "OW", len(raw), [raw]))
     made = opened(path)
     frames = FrameReader(made.path, made.layout, made.header)
@@ -65,7 +64,9 @@ def test_low_levels_in_a_wide_palette_are_not_black(tmp_path: Path) -> None:
 
 def test_indices_below_and_above_the_palette_have_its_end_colours(tmp_path: Path) -> None:
     data = np.arange(10, 20).astype("<u2").tobytes()
-    picture = shown(tmp_path / "in.dcm", INDICES.astype(np.uint16) * 8, descriptor=[10, 100, 16], data=data)[0]
+    picture = shown(tmp_path / "in.dcm", INDICES.astype(np.uint16) * 8, descriptor=[10, 100, 16], data=data)[
+        0
+    ]
     wanted = np.clip(np.arange(64) * 8 - 100, 0, 9) + 10
     assert np.array_equal(picture[:, :, 2].ravel(), wanted)
 
@@ -87,7 +88,7 @@ def test_segments_are_expanded_as_another_reader_does(syntax: str, bits: int, tm
     offset = [0, 0, 0, 0] if bits == 8 else [0, 0]
     words = [*SEGMENTS, 2, 2, *offset]
     form = f"<{len(words)}{'B' if bits == 8 else 'H'}"
-    wanted = _expand_segmented_lut(words, form)
+    wanted = _expand_segmented_lut(tuple(words), form)
     assert expanded(words, bits) == pytest.approx(wanted, abs=1)
     order = ">" if syntax == BIG else "<"
     data = struct.pack(f"{order}{form[1:]}", *words)
@@ -101,7 +102,8 @@ def test_segments_are_expanded_as_another_reader_does(syntax: str, bits: int, tm
 
 
 @pytest.mark.parametrize(
-    "words", [[1, 4, 9, 0], [0, 9, 1, 2], [5, 1, 1, 1], [2, 1, 0, 0], [0, 0xFFFF, 1, 1], [0, 1, 5, 2, 1, 60, 0]]
+    "words",
+    [[1, 4, 9, 0], [0, 9, 1, 2], [5, 1, 1, 1], [2, 1, 0, 0], [0, 0xFFFF, 1, 1], [0, 1, 5, 2, 1, 60, 0]],
 )
 def test_broken_segments_are_held(words: list[int], tmp_path: Path) -> None:
     data = struct.pack(f"<{len(words)}H", *words)

@@ -22,7 +22,7 @@ HIDDEN = b"HIDDEN^NAME!"
 PICTURE = ground(96, 128)
 
 
-def j2k(comment: bool = False) -> bytes:  # noqa: FBT001, FBT002 - of a test
+def j2k(*, comment: bool = False) -> bytes:
     stream = without_comments(bytes(encode_array(PICTURE)), LOSSLESS_J2K)
     if not comment:
         return stream
