@@ -65,6 +65,7 @@ DECODER_ERRORS = (
     SyntaxError,
     zlib.error,
 )
+_PANICS = "pyo3_runtime"  # of decoders in Rust; their PanicException is no Exception
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,7 @@ def is_supported(transfer_syntax_uid: str) -> bool:
 
 
 def decoders_of(transfer_syntax_uid: str, form: PixelForm) -> Sequence[Decoder]:
-    """The decoders for frames of this syntax and form, independent of each other; the first one's are written."""
+    """The decoders for frames of this syntax and form, independent; the first one's values are written."""
     single_bits = transfer_syntax_uid == RLE and form.bits_allocated == 1  # no plugin takes them
     if single_bits or transfer_syntax_uid in (DEFLATED_FRAME, ENCAPSULATED_UNCOMPRESSED):
         return [lambda stream: _plain(transfer_syntax_uid, stream, form)]
@@ -125,7 +126,9 @@ def decode(
     for decoder in decoders(transfer_syntax_uid, form):
         try:
             pixels, photometric = decoder(bitstream)
-        except DECODER_ERRORS:
+        except BaseException as error:
+            if not isinstance(error, DECODER_ERRORS) and type(error).__module__ != _PANICS:
+                raise
             continue  # a decoder may lack a variant; the others decide
         results.append((_shaped(pixels, form), photometric))
     if not results:

