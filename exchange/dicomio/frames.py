@@ -23,8 +23,8 @@ class FrameSource:
     Attributes:
         count: Number of frames (NumberOfFrames, 1 when absent), 0 without pixel data.
         frame_length: Bytes of a native frame, rounded up for 1-bit; 0 when encapsulated.
-        surplus: Bytes of a native value behind the last frame, padding to even length not counted: whoever
-            copies the value copies them too.
+        surplus: Bytes of the value that are in no frame, padding to even length not counted (a native value
+            behind its last frame, fragments that no frame has): whoever copies the value copies them too.
     """
 
     def __init__(self, path: Source, layout: FileLayout, header: Dataset) -> None:
@@ -91,6 +91,7 @@ class FrameSource:
             raise undecodable("NumberOfFrames is impossible")
         if pixels.encapsulated:
             self._spans = frame_spans(pixels, self.count, _extended_table(header), self._stream)
+            self.surplus = _outside(pixels, self._spans)
             return
         self._frame_bits = _frame_bits(pixels, header)
         needed = (self._frame_bits * self.count + 7) // 8
@@ -113,6 +114,13 @@ class FrameSource:
             raw = b"".join(raw[at : at + 2][::-1] for at in range(0, len(raw), 2))
         packed = int.from_bytes(raw, "little") >> (first - begin * 8)
         return (packed & ((1 << self._frame_bits) - 1)).to_bytes(self.frame_length, "little")
+
+
+def _outside(pixels: PixelElement, frames: tuple[tuple[Span, ...], ...]) -> int:
+    """Bytes of fragments that are in no frame; one behind a frame's end is padding."""
+    ends = {offset: length for frame in frames for offset, length in frame}
+    left = (length - ends.get(offset, 0) for offset, length in pixels.fragments)
+    return sum(bytes_left for bytes_left in left if bytes_left > 1)
 
 
 def _extended_table(header: Dataset) -> list[Span]:

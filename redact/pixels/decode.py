@@ -11,7 +11,17 @@ from exchange.dicomio.layout import FileLayout
 from exchange.domain.codes import ReasonCode
 from exchange.domain.errors import HeldError, InputError
 from exchange.domain.source import Source
-from redact.pixels.codecs import Pixels, decode, is_supported, is_video
+from redact.pixels.codecs import (
+    DEFLATED_FRAME,
+    ENCAPSULATED_UNCOMPRESSED,
+    Decoders,
+    Pixels,
+    decode,
+    decoders_of,
+    is_supported,
+    is_video,
+    unpaired,
+)
 from redact.pixels.form import PIXEL_PATH, PixelForm, read_form, undecodable
 
 
@@ -36,11 +46,7 @@ class Frame:
         """All values as rows x columns x samples, whatever the layout; for reading only."""
         if not self.paired:
             return self.pixels
-        rows, pairs, _ = self.pixels.shape
-        whole = np.empty((rows, pairs * 2, 3), dtype=self.pixels.dtype)
-        whole[:, 0::2, 0], whole[:, 1::2, 0] = self.pixels[:, :, 0], self.pixels[:, :, 1]
-        whole[:, :, 1:] = np.repeat(self.pixels[:, :, 2:], 2, axis=1)
-        return whole
+        return unpaired(self.pixels)
 
     def native(self, form: PixelForm) -> bytes:
         """The frame as native bytes: in the source's own layout, or interleaved little endian when decoded.
@@ -57,7 +63,9 @@ class Frame:
 class FrameReader:
     """Decodes the frames of one instance by index, and notes how they were checked."""
 
-    def __init__(self, path: Source, layout: FileLayout, header: Dataset) -> None:
+    def __init__(
+        self, path: Source, layout: FileLayout, header: Dataset, decoders: Decoders = decoders_of
+    ) -> None:
         """Check the form; nothing is decoded yet.
 
         Raises:
@@ -71,13 +79,15 @@ class FrameReader:
                 "review it by hand, or send it as multi-frame images",
             )
         self.form = read_form(layout, header)
+        self.decoders = decoders
         self._syntax = layout.transfer_syntax_uid
         self.encapsulated = layout.pixels is not None and layout.pixels.encapsulated
         if self.encapsulated and not is_supported(self._syntax):
             raise undecodable("no decoder for their transfer syntax")
         if not self.encapsulated and self.form.photometric in ("YBR_ICT", "YBR_RCT"):
             raise undecodable("uncompressed values in a colour space of JPEG 2000", "(0028,0004)")
-        if not self.encapsulated and self.form.subsampled and self.form.columns % 2:
+        plain = not self.encapsulated or self._syntax in (DEFLATED_FRAME, ENCAPSULATED_UNCOMPRESSED)
+        if plain and self.form.subsampled and self.form.columns % 2:
             raise undecodable("YBR_FULL_422 with an odd number of columns", "(0028,0011)")
         self._swapped = _swapped_bytes(layout, self.form)
         self._single = False
@@ -116,7 +126,7 @@ class FrameReader:
         if not self.encapsulated:
             return self._native(data, index)
         try:
-            decoded = decode(self._syntax, data, self.form)
+            decoded = decode(self._syntax, data, self.form, self.decoders)
         except HeldError as error:
             raise HeldError(error.code, error.message, f"frame {index}", error.hint) from error
         if decoded.checked:

@@ -59,16 +59,17 @@ def _black(frame: Frame, form: PixelForm) -> Pixels:
 
 
 def embedded_overlays(header: Dataset, form: PixelForm) -> int:
-    """How many overlay planes lie in unused bits of the pixels (retired, PS3.3 C.9.2: bit position not 0)."""
+    """How many overlay planes lie in unused bits of the pixels (retired: PS3.5 8.1.2, no Overlay Data)."""
     if form.bits_allocated <= form.bits_stored or form.floating:
         return 0
+    used = range(form.high_bit + 1 - form.bits_stored, form.high_bit + 1)
     found = 0
     for group in range(_FIRST_OVERLAY, _LAST_OVERLAY + 1, 2):
         bits = header.get((group, 0x0100))
         if bits is None or (group, 0x3000) in header:
             continue
         position = header.get((group, 0x0102))
-        found += int(position is not None and _position(position.value) != 0)
+        found += int(position is not None and _position(position.value) not in used)
     return found
 
 

@@ -66,7 +66,13 @@ def find_text(
 
 
 def read_frames(
-    frames: FrameReader, header: Dataset, reader: TextReader, judge: Judge, account: Account | None = None
+    frames: FrameReader,
+    header: Dataset,
+    reader: TextReader,
+    judge: Judge,
+    account: Account | None = None,
+    *,
+    unused_bits: bool = True,
 ) -> Findings:
     """Read every frame; identical frames (by digest of their encoded bytes) once.
 
@@ -77,13 +83,14 @@ def read_frames(
         judge: Decides of each line.
         account: Takes down each line, of one frame where it says so; what would hold the instance is taken
             down, too, and not raised.
+        unused_bits: Whether bits that hold no pixel are read, too.
 
     Raises:
         HeldError: `undecodable-pixels`; `identity-mismatch` or `uncertain-text`, with the boxes of the lines.
         ModelError: A model failed.
     """
     mode, only = judge.mode, account.only if account is not None else None
-    renderer = Renderer(frames.form, header)
+    renderer = Renderer(frames.form, header, unused_bits=unused_bits)
     reading = _Pass(reader, judge, account)
     known: dict[bytes, tuple[int, tuple[TextBox, ...]]] = {}
     boxes: list[TextBox] = []

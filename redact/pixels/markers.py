@@ -1,39 +1,74 @@
-"""What identifies nobody: side, projection, phase, scale, acoustic indices; the whole line must be one."""
+"""Marker segments of JPEG, JPEG-LS and JPEG 2000 (ITU-T T.81 annex B, T.87 annex C, T.800 annex A)."""
 
 import re
-from collections.abc import Collection, Mapping
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
 
-from redact.pixels.rules import Marker
-
-_SIDE = r"(?:L|R|LT|RT|LEFT|RIGHT|BILAT(?:ERAL)?)"
-_VIEW = (
-    r"(?:AP|PA|LAT(?:ERAL)?|OBL(?:IQUE)?|LAO|RAO|LPO|RPO|MLO|CC|XCCL|ML|LM|AXIAL|SAG(?:ITTAL)?|COR(?:ONAL)?"
-    r"|ERECT|STANDING|SITTING|SUPINE|PRONE|(?:SEMI-?)?UPRIGHT|DECUB(?:ITUS)?)"
-)
-_PHASE = (
-    r"(?:(?:ARTERIAL|(?:PORTAL ?)?VENOUS|PORTAL|NATIVE|DELAYED|LATE|EARLY|EQUILIBRIUM|NEPHROGRAPHIC"
-    r"|EXCRETORY)(?: ?PHASE)?|PHASE ?\d{1,2}|INSP(?:IRATION)?|EXP(?:IRATION)?"
-    r"|SYSTOLE|DIASTOLE|REST|STRESS|\d{1,2} ?%)"
-)
-_UNIT = r"(?:CM/S|M/S|MM/S|CM|MM|KHZ|MHZ|HZ|DB|FPS|MS|KV|MAS|HU)"
-_INDEX = r"(?:MI|TI[SBC]?) ?[:=<]{0,2} ?\d(?:[.,]\d{1,2})?"
-_FORMS: Mapping[Marker, re.Pattern[str]] = {
-    Marker.LATERALITY: re.compile(_SIDE),
-    Marker.PROJECTION: re.compile(rf"(?:{_SIDE}[ -]?)?{_VIEW}(?:[ -]{_VIEW})?(?:[ -]{_SIDE})?"),
-    Marker.PORTABLE: re.compile(rf"(?:{_VIEW} )?(?:PORTABLE|MOBILE)(?: {_VIEW})?"),
-    Marker.PHASE: re.compile(_PHASE),
-    Marker.SCALE: re.compile(rf"[-+]?\d{{1,3}}(?:[.,]\d{{1,2}})? ?{_UNIT}"),
-    Marker.ACOUSTIC: re.compile(rf"{_INDEX}(?:[ ,;/]{{0,2}}{_INDEX}){{0,3}}"),
-}
-_LONGEST = 40
+SCAN, END = 0xDA, 0xD9
+_FRAME_HEADERS = frozenset({0xC0, 0xC1, 0xC2, 0xC3, 0xF7})  # SOF0-3 and SOF55 (JPEG-LS)
+_J2K_START = b"\xff\x4f\xff\x51"  # SOC and SIZ
+_SIZ = struct.Struct(">2H4L16xHB")  # length, capabilities; extent, offset of the image; components, depth
+# Behind coded data: a marker that is neither stuffing, nor a restart, nor a fill byte (T.81 B.1.1.5).
+_MARKER = re.compile(rb"\xff[\x80-\xcf\xd8-\xfe]")
 
 
-def marker_of(text: str, kinds: Collection[Marker]) -> Marker | None:
-    """Of which of these kinds a whole line is; None where it is none of them.
+@dataclass(frozen=True, slots=True)
+class FrameHeader:
+    """What a stream says of its own picture (T.81 B.2.2).
 
-    Case and space at the ends do not count; of a misread marker nothing is guessed.
+    Attributes:
+        precision: Bits of a sample.
+        rows: 0 where they are told behind the first scan.
     """
-    if len(text) > _LONGEST:
-        return None
-    plain = " ".join(text.upper().split())
-    return next((kind for kind in Marker if kind in kinds and _FORMS[kind].fullmatch(plain)), None)
+
+    precision: int
+    rows: int
+    columns: int
+    components: int
+
+
+def jpeg_segments(stream: bytes) -> Iterator[tuple[int, int, int]]:
+    """Marker, begin and end of each segment behind SOI up to EOI; a scan has its coded data behind it."""
+    position = 2
+    while position + 2 <= len(stream) and stream[position] == 0xFF:
+        marker = stream[position + 1]
+        if marker == 0xFF:  # fill byte
+            position += 1
+            continue
+        if marker == END:
+            yield marker, position, position + 2
+            return
+        end = position + 2 + int.from_bytes(stream[position + 2 : position + 4], "big")
+        if marker == SCAN:
+            found = _MARKER.search(stream, end)
+            end = found.start() if found else len(stream)
+        yield marker, position, min(end, len(stream))
+        position = end
+
+
+def frame_header(stream: bytes) -> FrameHeader:
+    """The stream's first frame header.
+
+    Raises:
+        ValueError: There is none.
+    """
+    for marker, begin, end in jpeg_segments(stream):
+        if marker in _FRAME_HEADERS and end - begin >= 10:
+            content = stream[begin + 4 : end]
+            rows, columns = int.from_bytes(content[1:3], "big"), int.from_bytes(content[3:5], "big")
+            return FrameHeader(content[0], rows, columns, content[5])
+    raise ValueError("the stream has no frame header")
+
+
+def j2k_header(stream: bytes) -> FrameHeader:
+    """What the SIZ segment of a JPEG 2000 codestream says (T.800 A.5.1).
+
+    Raises:
+        ValueError: There is none.
+    """
+    begin = stream.find(_J2K_START) + len(_J2K_START)
+    if begin < len(_J2K_START) or begin + _SIZ.size > len(stream):
+        raise ValueError("the stream has no size")
+    _, _, right, bottom, left, top, components, depth = _SIZ.unpack_from(stream, begin)
+    return FrameHeader((depth & 0x7F) + 1, bottom - top, right - left, components)

@@ -19,8 +19,8 @@ from pydicom.dataset import Dataset
 from exchange.dicomio.getters import text, texts, uid
 from exchange.domain.codes import ReasonCode
 from redact.ocr.lines import ReadLine
+from redact.pixels.benign import marker_of
 from redact.pixels.boxes import BoxRule
-from redact.pixels.markers import marker_of
 from redact.pixels.rules import PixelRules, TextMode, UncertainText
 from redact.pixels.verdict import Verdict, held, kept, removed
 

@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
-from pydicom.pixels.processing import apply_color_lut, apply_modality_lut, apply_voi_lut
+from pydicom.pixels.processing import apply_modality_lut, apply_voi_lut
 
 from exchange.dicomio.getters import items, texts
 from redact.pixels.codecs import Pixels
 from redact.pixels.decode import Frame
-from redact.pixels.form import PixelForm, undecodable
+from redact.pixels.form import PixelForm
+from redact.pixels.palette import coloured
 
 Picture = NDArray[np.uint8]
 
@@ -36,23 +37,27 @@ class Window:
 class Renderer:
     """Renders the frames of one instance."""
 
-    def __init__(self, form: PixelForm, header: Dataset) -> None:
+    def __init__(self, form: PixelForm, header: Dataset, *, unused_bits: bool = True) -> None:
+        """Without `unused_bits`, bits that hold no pixel are not shown: for whoever clears them anyway."""
         self._form = form
         self._header = header
+        self._unused_bits = unused_bits
 
     def render(self, frame: Frame, index: int) -> Mapping[str, Picture]:
-        """One or two pictures of a frame by name: grey (rows x columns) or RGB (rows x columns x 3).
+        """Pictures of a frame by name, mostly one or two: grey (rows x columns) or RGB (rows x columns x 3).
 
-        The names are `window`, `full range`, `lookup table`, `palette` and `colour`.
+        The names are `window`, `full range`, `lookup table`, `palette`, `indices` and `colour`; bits that
+        hold no pixel but something else are pictures of their own, one for each bit (`unused bit 13`).
 
         Raises:
             HeldError: `undecodable-pixels`: a palette is missing or broken.
         """
+        beside = unused_planes(frame.pixels, self._form) if self._unused_bits else {}
         if frame.photometric == "PALETTE COLOR":
-            return {"palette": self._palette(frame)}
+            return self._palette(frame) | beside
         if frame.pixels.shape[2] > 1:
-            return {"colour": self._colour(frame)}
-        return self._grey(frame, index)
+            return {"colour": self._colour(frame)} | beside
+        return {**self._grey(frame, index), **beside}
 
     def _grey(self, frame: Frame, index: int) -> Mapping[str, Picture]:
         values = meaningful(frame.pixels[:, :, 0], self._form)
@@ -84,17 +89,18 @@ class Renderer:
             return None  # the plain renderings remain: a broken table must not hide text
         return stretched(shown, float(shown.min()), float(shown.max()))
 
-    def _palette(self, frame: Frame) -> Picture:
-        try:
-            shown = apply_color_lut(
-                frame.pixels[:, :, 0].astype(frame.pixels.dtype.newbyteorder("=")), self._header
-            )
-        except _LUT_ERRORS as error:
-            raise undecodable("their palette is missing or broken", "(0028,1201)") from error
-        return np.asarray(shown >> 8 if shown.dtype.itemsize == 2 else shown, dtype=np.uint8)[:, :, :3]
+    def _palette(self, frame: Frame) -> dict[str, Picture]:
+        """The colours; and the indices, where the palette gives several of them one colour."""
+        indices = meaningful(frame.pixels[:, :, 0], self._form)
+        colours = coloured(indices, self._header, self._form)
+        _, first = np.unique(indices, return_index=True)
+        if len(np.unique(colours.reshape(-1, 3)[first], axis=0)) < len(first):
+            plain = stretched(indices, float(indices.min()), float(indices.max()))
+            return {"palette": colours, "indices": plain}
+        return {"palette": colours}
 
     def _colour(self, frame: Frame) -> Picture:
-        values = frame.full()
+        values = meaningful(frame.full(), self._form)
         shift = max(0, self._form.bits_stored - 8)
         levels = np.clip(values.astype(np.int64) >> shift, 0, 255).astype(np.uint8)
         return _to_rgb(levels) if frame.photometric.startswith("YBR") else np.ascontiguousarray(levels)
@@ -109,6 +115,25 @@ def meaningful(values: Pixels, form: PixelForm) -> Pixels:
         return native
     up = form.bits_allocated - 1 - form.high_bit
     return np.asarray((native << up) >> (form.bits_allocated - form.bits_stored))
+
+
+def unused_planes(values: Pixels, form: PixelForm) -> dict[str, Picture]:
+    """Bits that hold no pixel as black and white pictures by name, where they are not the sign or zero.
+
+    Nothing where they hold what PS3.5 8.1.1 has there, as they mostly do.
+    """
+    if form.floating or form.bits_stored == form.bits_allocated or form.bits_allocated == 1:
+        return {}
+    low = form.high_bit + 1 - form.bits_stored
+    odd = values.astype(values.dtype.newbyteorder("=")) ^ (meaningful(values, form) << low)
+    if not odd.any():
+        return {}
+    planes = {bit: (odd >> bit & 1).any(axis=2) for bit in range(form.bits_allocated)}
+    return {
+        f"unused bit {bit}": np.where(plane, np.uint8(255), np.uint8(0))
+        for bit, plane in planes.items()
+        if plane.any()
+    }
 
 
 def find_window(header: Dataset, index: int) -> Window | None:

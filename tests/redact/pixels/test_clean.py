@@ -187,6 +187,22 @@ def test_overlay_planes_in_unused_bits_are_cleared(tmp_path: Path) -> None:
     assert np.array_equal(after, values[0] & 0x0FFF)
 
 
+def test_text_in_unused_bits_without_an_overlay_is_read_by_cleaner_and_proof(tmp_path: Path) -> None:
+    """The overlay's description is gone, its bits are still there."""
+    values = ground().astype(np.uint16)[np.newaxis, :, :, np.newaxis].copy()
+    hidden = np.zeros((192, 256), np.uint8)
+    write(hidden, "OVERLAY NAME", (14, 90))
+    values[0, :, :, 0] |= (hidden > 0).astype(np.uint16) << 14
+    ds = describe(values, "MONOCHROME2", BitsStored=12, HighBit=11)
+    made = save(tmp_path / "in.dcm", ds, values.tobytes())
+    assert proof(made)
+    outcome = clean(made)
+    after = written(made, outcome, tmp_path / "out.dcm")
+    assert not proof(after)
+    kept = outside(outcome, 0, values.shape[1:])
+    assert np.array_equal(after.frames()[0][kept], values[0][kept])
+
+
 def test_single_bits_are_cleaned_across_byte_borders(tmp_path: Path) -> None:
     frames = np.zeros((3, 61, 67, 1), np.uint8)
     frames[:, 20:50, 10:60] = 1

@@ -2,7 +2,7 @@
 
 import io
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,9 @@ from exchange.dicomio.payloads import CopyPayload, EncapsulatedPayload
 from exchange.domain.codes import ReasonCode
 from exchange.domain.errors import HeldError, InputError
 from exchange.domain.identifiers import HarvestedIdentifiers
-from redact.pixels import codecs
 from redact.pixels.boxes import BoxRule, TextBox
 from redact.pixels.clean import clean_pixels, remove_boxes
-from redact.pixels.codecs import decode
+from redact.pixels.codecs import Decoder, decode, decoders_of
 from redact.pixels.decode import FrameReader
 from redact.pixels.find import find_text
 from redact.pixels.form import PixelForm, read_form
@@ -80,7 +79,7 @@ def frames(dtype: type = np.uint8, samples: int = 1) -> NDArray[Any]:
         (JPEG_LS, np.uint16, 1, "MONOCHROME2"),
     ],
 )
-def test_lossless_frames_decode_exactly_twice_and_are_rewritten_uncompressed(
+def test_lossless_frames_decode_exactly_twice_and_keep_their_syntax(
     syntax: str, dtype: type, samples: int, photometric: str, tmp_path: Path
 ) -> None:
     values = frames(dtype, samples)
@@ -93,7 +92,7 @@ def test_lossless_frames_decode_exactly_twice_and_are_rewritten_uncompressed(
     assert source.checking == "cross-checked"
     outcome = remove_boxes(made.path, made.layout, made.header, [BOX])
     after = written(made, outcome, tmp_path / "out.dcm")
-    assert after.layout.transfer_syntax_uid == "1.2.840.10008.1.2.1"
+    assert after.layout.transfer_syntax_uid == syntax
     result = after.frames()
     assert np.array_equal(result[0], values[0])
     assert np.array_equal(result[2], values[2])
@@ -125,7 +124,14 @@ def test_colour_jpeg_is_rewritten_in_the_colour_space_that_its_values_have(tmp_p
     made = save_frames(tmp_path / "in.dcm", ds, [jpeg(colour)], JPEG)
     box = TextBox(0, 30, 10, 60, 100, BoxRule.ORDERED, 1.0)
     outcome = remove_boxes(made.path, made.layout, made.header, [box])
-    assert outcome.header_updates == {"PhotometricInterpretation": "YBR_FULL", "PlanarConfiguration": 0}
+    told = dict(outcome.header_updates)
+    assert float(told.pop("LossyImageCompressionRatio")) > 1
+    assert told == {
+        "PhotometricInterpretation": "YBR_FULL",
+        "PlanarConfiguration": 0,
+        "LossyImageCompression": "01",
+        "LossyImageCompressionMethod": "ISO_10918_1",
+    }
     after = written(made, outcome, tmp_path / "out.dcm")
     kept = outside(outcome, 0, colour.shape)
     assert np.array_equal(made.frames()[0][kept], after.frames()[0][kept])
@@ -221,21 +227,35 @@ def test_a_palette_that_is_missing_is_held(tmp_path: Path) -> None:
     assert error.code is ReasonCode.UNDECODABLE_PIXELS
 
 
-def test_decoders_that_disagree_are_held(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_decoders_that_disagree_are_held(tmp_path: Path) -> None:
     """A file that shows one picture to us and another to the receiver."""
     values = frames()
     made = save_frames(
         tmp_path / "in.dcm", describe(values, "MONOCHROME2"), encoded(values, "MONOCHROME2", J2K), J2K
     )
-    honest = codecs._by_plugin
 
-    def two_faced(syntax: str, stream: bytes, form: PixelForm, plugin: str) -> tuple[NDArray[Any], str]:
-        pixels, photometric = honest(syntax, stream, form, plugin)
-        return (pixels + 1 if plugin == "gdcm" else pixels), photometric
+    def with_another(syntax: str, form: PixelForm) -> Sequence[Decoder]:
+        def another(stream: bytes) -> tuple[NDArray[Any], str]:
+            pixels, photometric = decoders_of(syntax, form)[0](stream)
+            return pixels + 1, photometric
 
-    monkeypatch.setattr(codecs, "_by_plugin", two_faced)
-    error = held(lambda: FrameReader(made.path, made.layout, made.header).frame(0))
+        return [*decoders_of(syntax, form), another]
+
+    error = held(lambda: FrameReader(made.path, made.layout, made.header, with_another).frame(0))
+    assert error.code is ReasonCode.UNDECODABLE_PIXELS
     assert "disagree" in error.message
+
+
+def test_one_decoder_alone_is_said_so(tmp_path: Path) -> None:
+    values = frames()
+    made = save_frames(
+        tmp_path / "in.dcm", describe(values, "MONOCHROME2"), encoded(values, "MONOCHROME2", J2K), J2K
+    )
+    alone = FrameReader(
+        made.path, made.layout, made.header, lambda syntax, form: decoders_of(syntax, form)[1:]
+    )
+    assert np.array_equal(alone.frame(0).pixels, values[0])
+    assert alone.checking == "single"
 
 
 def deflated(raw: bytes) -> bytes:
@@ -260,6 +280,18 @@ def test_hostile_streams_are_held_and_nothing_else(syntax: str, stream: bytes) -
     form = PixelForm(8, 8, 1, 8, 8, 7, False, "MONOCHROME2", 0, False, True)
     with suppress(HeldError):
         assert decode(syntax, stream, form).pixels.shape == (8, 8, 1)
+
+
+@pytest.mark.parametrize("surplus", range(1, 20))
+def test_a_run_that_is_too_long_is_held(surplus: int) -> None:
+    """Over it a decoder in Rust panics, which is no Exception."""
+    rows, columns = 4, 5
+    size = rows * columns + surplus
+    segment = bytes([size - 1]) + bytes(range(size))
+    header = b"".join(number.to_bytes(4, "little") for number in (2, 64, 64 + len(segment)))
+    form = PixelForm(rows, columns, 1, 16, 16, 15, False, "MONOCHROME2", 0, False, True)
+    with suppress(HeldError):
+        assert decode(RLE, header.ljust(64, b"\0") + segment * 2, form).pixels.shape == (rows, columns, 1)
 
 
 def test_every_corpus_picture_decodes_or_is_held(corpus: Path) -> None:

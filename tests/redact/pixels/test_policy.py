@@ -20,10 +20,10 @@ from redact.identifiers.harvest import harvest
 from redact.identifiers.pseudonymiser import Pseudonymiser
 from redact.ocr.lines import ReadLine
 from redact.pixels.account import JudgedLine
+from redact.pixels.benign import marker_of
 from redact.pixels.boxes import BoxRule, TextBox, boxes_at
 from redact.pixels.find import _settled
 from redact.pixels.judging import Judge
-from redact.pixels.markers import marker_of
 from redact.pixels.policy import PixelPolicy
 from redact.pixels.rules import Marker, ModeRule, PixelRules, TextMode, UncertainText
 from redact.pixels.verdict import Outcome, Verdict
