@@ -55,40 +55,31 @@ def show(hold: HoldArgument, config: ConfigOption = None, as_json: JsonOption = 
     show_facts(answer)
 
 
-@app.command(epilog="Example: lockgate holds release 9c2e --by 'A. Berg' --reason false-alarm")
-def release(
-    hold: HoldArgument,
-    reason: ReasonOption,
-    by: ByOption = None,
-    text: TextOption = "",
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Let the exchange go on in spite of this hold; what was not proved needs the role `privacy`."""
-    decide(config, f"/holds/{hold}/release", decision(by, reason, text), as_json=as_json)
+def _deciding(verb: str, meaning: str, reason: str) -> None:
+    """Add the command of one decision; `reason` stands in its example."""
+
+    def command(
+        hold: HoldArgument,
+        reason: ReasonOption,
+        by: ByOption = None,
+        text: TextOption = "",
+        config: ConfigOption = None,
+        as_json: JsonOption = False,
+    ) -> None:
+        decide(config, f"/holds/{hold}/{verb}", decision(by, reason, text), as_json=as_json)
+
+    example = f"Example: lockgate holds {verb} 9c2e --by 'A. Berg' --reason {reason}"
+    app.command(verb, help=meaning, epilog=example)(command)
 
 
-@app.command(epilog="Example: lockgate holds redact 9c2e --by 'A. Berg' --reason identity-present")
-def redact(
-    hold: HoldArgument,
-    reason: ReasonOption,
-    by: ByOption = None,
-    text: TextOption = "",
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Let the exchange go on with what an uncertain-text hold names removed, in all its instances."""
-    decide(config, f"/holds/{hold}/redact", decision(by, reason, text), as_json=as_json)
-
-
-@app.command(epilog="Example: lockgate holds reject 9c2e --by 'A. Berg' --reason wrong-study")
-def reject(
-    hold: HoldArgument,
-    reason: ReasonOption,
-    by: ByOption = None,
-    text: TextOption = "",
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """End the exchange: nothing of it leaves; its receipt says so."""
-    decide(config, f"/holds/{hold}/reject", decision(by, reason, text), as_json=as_json)
+_deciding(
+    "release",
+    "Let the exchange go on in spite of this hold; what was not proved needs the role `privacy`.",
+    "false-alarm",
+)
+_deciding(
+    "redact",
+    "Let the exchange go on with what an uncertain-text hold names removed, in all its instances.",
+    "identity-present",
+)
+_deciding("reject", "End the exchange: nothing of it leaves; its receipt says so.", "wrong-study")

@@ -28,6 +28,8 @@ _TABLES = frozenset(
 )  # fmt: skip
 _PALETTES = frozenset({0x00281201, 0x00281202, 0x00281203, 0x00281221, 0x00281222, 0x00281223, 0x00281224})
 _PHOTOMETRIC, _PIXEL_PRESENTATION, _PALETTE_SOP = 0x00280004, 0x00089205, 0x00281199
+OF_COLOURS = (_PHOTOMETRIC, _PIXEL_PRESENTATION, _PALETTE_SOP)
+"""What stands beside a palette and decides whether it may go."""
 _ICC_PROFILE = 0x00282000
 _PRINTABLE = re.compile(rb"[\x20-\x7e]{4,}")
 

@@ -14,14 +14,13 @@ from pydicom.dataset import Dataset
 
 from exchange.dicomio.elements import KnownElement
 from exchange.dicomio.encode import DECIDING, encoded_element
+from redact.headers.arrays import OF_COLOURS
 from redact.headers.place import Result, Run
 from redact.headers.profile import Option
 from redact.headers.tables import TypeNode
 
 _MOST_CIRCUMSTANCES = 64
 _MOST_ELEMENTS = 16_384
-# What says whether an image is shown by its palette (`arrays`).
-_OF_COLOURS = (0x00280004, 0x00089205, 0x00281199)
 _CODE_MEANING = 0x00080104  # the coding scheme beside it has a say in it
 
 
@@ -53,7 +52,7 @@ class Recurring:
 
     def under(self, ds: Dataset, run: Run, node: TypeNode) -> dict[KnownElement, Treated] | None:
         """What is known under the circumstances of this object; None where they are out of the ordinary."""
-        deciding = tuple(ds.get_item(tag) if tag in ds else None for tag in (*DECIDING, *_OF_COLOURS))
+        deciding = tuple(ds.get_item(tag) if tag in ds else None for tag in (*DECIDING, *OF_COLOURS))
         if not all(one is None or isinstance(one, KnownElement) for one in deciding):
             return None
         # A matcher is of one context, and equal to no other.

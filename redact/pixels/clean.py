@@ -115,7 +115,7 @@ def _outcome(frames: FrameReader, layout: FileLayout, header: Dataset, findings:
     boxes, form = findings.boxes, frames.form
     overlays = embedded_overlays(header, form)
     if boxes or overlays:
-        done = rewritten(Plan(frames, boxes, mask=overlays > 0), layout, header)
+        done = rewritten(Plan.of(frames, boxes, mask=overlays > 0), layout, header)
     else:
         done = unchanged(frames, layout, header)
     return PixelOutcome(

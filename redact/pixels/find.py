@@ -101,12 +101,12 @@ def read_frames(
             pictures = renderer.render(frames.frame(index, encoded), index)
             known[digest] = index, reading.boxes(pictures, index)
             if account is None:
-                reading.raise_mismatch()
+                reading.stop_for(ReasonCode.IDENTITY_MISMATCH)  # at once: it holds whatever follows
         elif account is not None:
             account.same_as[index] = known[digest][0]
         boxes += [_moved(box, index) for box in known[digest][1]]
     if account is None:
-        reading.raise_uncertain()
+        reading.stop_for(ReasonCode.UNCERTAIN_TEXT)
     if mode is TextMode.ALL_TEXT and frames.count > 1 and only is None:
         boxes += _recurring(boxes, frames.count, judge.policy.recurring_share)
     return Findings(
@@ -118,6 +118,18 @@ def read_frames(
         uncertain=reading.counts["uncertain"],
         checking=frames.checking,
     )
+
+
+_HELD = {
+    ReasonCode.IDENTITY_MISMATCH: (
+        "cannot keep the identity: the pixels name somebody else than the header",
+        "look at the image: reject it where it is another's; a release has the text removed",
+    ),
+    ReasonCode.UNCERTAIN_TEXT: (
+        "cannot tell whether there is text in the pixels or anatomy",
+        "look at the image: redact the hold to have it removed, release it to let it stay",
+    ),
+}
 
 
 @dataclass(slots=True)
@@ -145,30 +157,12 @@ class _Pass:
             self.account.lines += judged
         return merge(found)
 
-    def raise_mismatch(self) -> None:
-        """Stop for a person as soon as a line names somebody else."""
-        boxes = self._holding(ReasonCode.IDENTITY_MISMATCH)
+    def stop_for(self, code: ReasonCode) -> None:
+        """Stop for a person where lines are held for this, with all the places at which to look."""
+        boxes = merge(box for why, box in self.held if why is code)
         if boxes:
-            raise HeldError(
-                ReasonCode.IDENTITY_MISMATCH,
-                "cannot keep the identity: the pixels name somebody else than the header",
-                place(boxes),
-                "look at the image: reject it where it is another's; a release has the text removed",
-            )
-
-    def raise_uncertain(self) -> None:
-        """Stop for a person, with all the places at which to look."""
-        boxes = self._holding(ReasonCode.UNCERTAIN_TEXT)
-        if boxes:
-            raise HeldError(
-                ReasonCode.UNCERTAIN_TEXT,
-                "cannot tell whether there is text in the pixels or anatomy",
-                place(boxes),
-                "look at the image: redact the hold to have it removed, release it to let it stay",
-            )
-
-    def _holding(self, code: ReasonCode) -> tuple[TextBox, ...]:
-        return merge(box for why, box in self.held if why is code)
+            message, hint = _HELD[code]
+            raise HeldError(code, message, place(boxes), hint)
 
 
 def _box_of(one: JudgedLine, rule: BoxRule = BoxRule.UNCERTAIN) -> TextBox:

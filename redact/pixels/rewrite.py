@@ -1,7 +1,7 @@
 """The writing pass: payloads of clean pixels that stream frames, and what they make true in the header."""
 
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from tempfile import SpooledTemporaryFile
 
@@ -33,19 +33,32 @@ class Plan:
 
     Attributes:
         frames: Of the instance.
-        boxes: To be removed, unpadded.
+        boxes: To be removed, unpadded, by frame.
         mask: Whether bits that hold no pixel are cleared.
     """
 
     frames: FrameReader
-    boxes: tuple[TextBox, ...]
+    boxes: Mapping[int, Sequence[TextBox]]
     mask: bool
+
+    @classmethod
+    def of(cls, frames: FrameReader, boxes: Iterable[TextBox], *, mask: bool) -> "Plan":
+        """With boxes in any order."""
+        by_frame: dict[int, list[TextBox]] = {}
+        for box in boxes:
+            by_frame.setdefault(box.frame, []).append(box)
+        return cls(frames, by_frame, mask)
+
+    @property
+    def touched(self) -> Collection[int]:
+        """Frames that may become others, in ascending order."""
+        return range(self.frames.count) if self.mask else sorted(self.boxes)
 
     def frame(self, index: int) -> tuple[Frame, bool]:
         """One frame, decoded again and cleaned, and whether it is another than before."""
         frame = self.frames.frame(index)
         masked = self.mask and clear_unused_bits(frame, self.frames.form)
-        boxes = [box for box in self.boxes if box.frame == index]
+        boxes = self.boxes.get(index, ())
         remove(frame, boxes, self.frames.form)
         return frame, masked or bool(boxes)
 
@@ -152,9 +165,8 @@ class _Recompressed:
 def _compressed(plan: Plan, layout: FileLayout, header: Dataset) -> Rewritten | None:
     """Touched frames compressed again without loss, the others as they were; None where one cannot be."""
     frames, syntax = plan.frames, layout.transfer_syntax_uid
-    touched = range(frames.count) if plan.mask else sorted({box.frame for box in plan.boxes})
     again = _Recompressed()
-    for index in touched:
+    for index in plan.touched:
         frame, changed = plan.frame(index)
         if not changed:
             continue
@@ -180,9 +192,9 @@ def _uncompressed(plan: Plan, layout: FileLayout, header: Dataset) -> Rewritten:
 
 
 def _native_chunks(plan: Plan) -> Iterator[bytes]:
-    touched = {box.frame for box in plan.boxes}
+    touched = frozenset(plan.touched)
     for index in range(plan.frames.count):
-        if plan.mask or index in touched:
+        if index in touched:
             yield plan.frames.stored(plan.frame(index)[0])
         else:
             yield plan.frames.encoded(index)

@@ -1,5 +1,6 @@
 """What is done again to recurring elements is what would be done to them afresh."""
 
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 
@@ -44,7 +45,9 @@ def cleaned_or_error(
         return f"{error.code} {getattr(error, 'path', '')} {error}"
 
 
+@cache
 def readable() -> list[Path]:
+    """Once for all tests: each file is read for it."""
     found = []
     for path in real_files():
         try:
