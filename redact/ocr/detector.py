@@ -5,6 +5,7 @@ regions above a threshold become rectangles, which are grown back.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -14,9 +15,17 @@ from exchange.domain.stage import ModelSession
 from redact.ocr.lines import Map, Picture, Quad
 from redact.ocr.settings import ReaderSettings
 
-_MEAN = np.array([0.485, 0.456, 0.406], dtype=np.float32)
-_DEVIATION = np.array([0.229, 0.224, 0.225], dtype=np.float32)
+_MEAN = (0.485, 0.456, 0.406)
+_DEVIATION = (0.229, 0.224, 0.225)
 _MULTIPLE = 32  # the network halves five times
+_LEVELS = np.arange(256, dtype=np.float64)
+# What the network is given for each grey level, by channel; those of the negative are the same backwards.
+_NORMAL = np.array(
+    [(_LEVELS / 255.0 - mean) / deviation for mean, deviation in zip(_MEAN, _DEVIATION, strict=True)],
+    dtype=np.float32,
+)
+_NEGATIVE = np.ascontiguousarray(_NORMAL[:, ::-1])
+_FLAT = 1  # levels by which a margin's pixels may differ and still show nothing
 
 
 class TextDetector:
@@ -26,19 +35,25 @@ class TextDetector:
         self._model = model
         self._settings = settings
 
-    def detect(self, picture: Picture) -> list[Quad]:
-        """Candidates in a picture of three channels, in a stable order.
+    def detect(self, picture: Picture, *, negative: bool = False, scale: float | None = None) -> list[Quad]:
+        """Candidates in a picture, in a stable order.
 
         Args:
-            picture: rows x columns x 3, RGB.
+            picture: rows x columns, grey; or rows x columns x 3, RGB.
+            negative: Look at its negative.
+            scale: Detector pixels per picture pixel; what `scale()` says where nothing is said.
         """
-        scale = self.scale(picture.shape[0], picture.shape[1])
-        scaled = picture
+        top, left, inner = _without_margins(picture)
+        scale = scale or self.scale(picture.shape[0], picture.shape[1])
         if scale != 1.0:
-            size = (max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale)))
+            size = (max(1, round(inner.shape[1] * scale)), max(1, round(inner.shape[0] * scale)))
             method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-            scaled = np.asarray(cv2.resize(picture, size, interpolation=method), dtype=np.uint8)
-        return self._candidates(self._probabilities(scaled), scale)
+            inner = np.asarray(cv2.resize(inner, size, interpolation=method), dtype=np.uint8)
+        shorter = min(picture.shape[:2]) * scale
+        found = self._candidates(
+            self._probabilities(inner, _NEGATIVE if negative else _NORMAL), scale, shorter
+        )
+        return [replace(one, centre=(one.centre[0] + left, one.centre[1] + top)) for one in found]
 
     def scale(self, rows: int, columns: int) -> float:
         """Detector pixels per picture pixel: small pictures are enlarged, huge ones shrunk."""
@@ -50,41 +65,71 @@ class TextDetector:
             return 1.0
         return max(settings.smallest_scale, settings.full_scale / longer)
 
-    def _probabilities(self, picture: Picture) -> Map:
+    def _probabilities(self, picture: Picture, levels: Map) -> Map:
         """The map of a whole picture: the greater value where tiles overlap."""
         rows, columns = picture.shape[:2]
         whole = np.zeros((rows, columns), dtype=np.float32)
         for top, bottom in _spans(rows, self._settings.tile, self._settings.overlap):
             for left, right in _spans(columns, self._settings.tile, self._settings.overlap):
                 part = whole[top:bottom, left:right]
-                np.maximum(part, self._tile(picture[top:bottom, left:right]), out=part)
+                np.maximum(part, self._tile(picture[top:bottom, left:right], levels), out=part)
         return whole
 
-    def _tile(self, picture: Picture) -> Map:
+    def _tile(self, picture: Picture, levels: Map) -> Map:
         rows, columns = picture.shape[:2]
-        padding = ((0, -rows % _MULTIPLE), (0, -columns % _MULTIPLE), (0, 0))
-        padded = np.pad(picture, padding, mode="edge") if any(map(any, padding)) else picture
-        # The models were trained on BGR.
-        normal = (padded[:, :, ::-1].astype(np.float32) / 255.0 - _MEAN) / _DEVIATION
-        batch = np.ascontiguousarray(normal.transpose(2, 0, 1)[np.newaxis], dtype=np.float32)
+        below, right = -rows % _MULTIPLE, -columns % _MULTIPLE
+        if below or right:
+            padded = cv2.copyMakeBorder(picture, 0, below, 0, right, cv2.BORDER_REPLICATE)
+            picture = np.asarray(padded, dtype=np.uint8)
+        batch = np.empty((1, 3, *picture.shape[:2]), dtype=np.float32)
+        for channel in range(3):
+            # The models were trained on BGR, with the means in that order.
+            plane = picture if picture.ndim == 2 else np.ascontiguousarray(picture[:, :, 2 - channel])
+            cv2.LUT(plane, levels[channel], dst=batch[0, channel])
         return self._model.infer(batch)[0, 0, :rows, :columns]
 
-    def _candidates(self, probabilities: Map, scale: float) -> list[Quad]:
+    def _candidates(self, probabilities: Map, scale: float, shorter: float) -> list[Quad]:
+        """Grown rectangles, in pixels of what was not scaled.
+
+        Args:
+            probabilities: The map, at detector scale.
+            scale: Detector pixels per picture pixel.
+            shorter: The whole picture's shorter side, at detector scale.
+        """
         settings = self._settings
         mask = (probabilities > settings.pixel_threshold).astype(np.uint8)
         contours, _ = cv2.findContours(mask, cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE)
-        thickest = max(settings.largest_side, settings.largest_share * min(probabilities.shape))
+        usual = settings.largest_side
         found: list[Quad] = []
         for contour in contours:
             (x, y), (width, height), angle = cv2.minAreaRect(contour)
             # Before growing: afterwards a speck and a small line have the same size.
-            if not settings.smallest_side <= min(width, height) <= thickest:
+            thickness = min(width, height)
+            if not settings.smallest_side <= thickness <= max(usual, settings.huge_share * shorter):
                 continue
             score = _mean_inside(probabilities, np.asarray(contour, dtype=np.int32))
             if score >= settings.box_threshold:
-                found.append(_grown((x, y), (width, height), angle, score, settings.grow / 2.0, scale))
+                grown = _grown((x, y), (width, height), angle, score, settings.grow / 2.0, scale)
+                found.append(replace(grown, huge=thickness > usual))
         found.sort(key=lambda quad: (-quad.score, quad.centre))
         return found[: settings.most_candidates]
+
+
+def _without_margins(picture: Picture) -> tuple[int, int, Picture]:
+    """Where the picture begins that has anything in it, and that: black margins cost as much as anatomy.
+
+    A rim of `_MULTIPLE` pixels stays, because the network judges a line by what is around it.
+    """
+    corner = [float(level) for level in np.atleast_1d(picture[0, 0])]
+    low, high = (tuple(level + side * _FLAT for level in corner) for side in (-1, 1))
+    empty = cv2.inRange(picture, low, high)
+    seen = np.asarray(empty) == 0
+    rows, columns = np.flatnonzero(seen.any(axis=1)), np.flatnonzero(seen.any(axis=0))
+    if not len(rows):
+        return 0, 0, picture
+    top, left = max(0, int(rows[0]) - _MULTIPLE), max(0, int(columns[0]) - _MULTIPLE)
+    bottom, right = int(rows[-1]) + 1 + _MULTIPLE, int(columns[-1]) + 1 + _MULTIPLE
+    return top, left, picture[top:bottom, left:right]
 
 
 def _grown(

@@ -18,6 +18,9 @@ class ReadLine:
         text: As recognised, surrounding space removed; never empty.
         confidence: Mean probability of the recognised characters, 0-1.
         negative: Whether it was read in the picture's negative; no part of what the line is.
+        score: How sure the detector is that there is writing, 0-1, whether or not it can be read; no part
+            of what the line is.
+        beside: Whether it was found by a closer look beside a line that was surely read; no part either.
     """
 
     y0: int
@@ -27,6 +30,8 @@ class ReadLine:
     text: str = field(repr=False)
     confidence: float
     negative: bool = field(default=False, compare=False)
+    score: float = field(default=1.0, compare=False)
+    beside: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +43,11 @@ class Quad:
         size: Along the line of text, across it.
         angle: Degrees, clockwise on screen, within (-45, 45]: the direction that `size[0]` runs in.
         score: Mean of the detector's map inside.
+        huge: Whether it is thicker than lines usually are: as thick as organs.
     """
 
     centre: tuple[float, float]
     size: tuple[float, float]
     angle: float
     score: float
+    huge: bool = False

@@ -1,16 +1,15 @@
-"""Reading all text of a picture: detect on the picture and on its negative, recognise, report."""
+"""Reading all text of a picture: detect in it and in its negative, recognise, look closer, report."""
 
 import math
 from dataclasses import replace
 
-import numpy as np
-
 from exchange.domain.stage import ModelSession
 from redact.ocr.lines import Map, Picture, Quad, ReadLine
 from redact.ocr.settings import ReaderSettings
+from redact.ocr.strips import Strip, strips_beside
 
 _SURE = 0.8  # a reading so sure is not repeated on the negative
-_SAME_PLACE = 0.6  # intersection over union
+_SAME_PLACE = 0.5  # intersection over union
 _SMALLEST_PICTURE = 8  # below this a picture cannot hold a legible character
 
 
@@ -44,31 +43,57 @@ class TextReader:
         """
         if min(picture.shape[:2]) < _SMALLEST_PICTURE:
             return ()
-        colour = picture if picture.ndim == 3 else np.repeat(picture[:, :, np.newaxis], 3, axis=2)
         # A constant picture (empty slices of masks and dose grids) has nothing to read.
-        if colour.min() == colour.max():
+        if picture.min() == picture.max():
             return ()
         lines: list[ReadLine] = []
-        lines += self._read_pass(colour, ())
-        negative = self._read_pass(255 - colour, tuple(lines))
-        lines += (replace(line, negative=True) for line in negative)
+        for negative in (False, True):
+            found = self._detector.detect(picture, negative=negative)
+            lines += self._read_candidates(picture, found, tuple(lines), negative=negative)
+        for strip in strips_beside(lines, picture.shape[0], picture.shape[1], self.settings):
+            lines += self._look_closer(picture, strip)
         return tuple(_without_repeats(lines))
 
-    def _read_pass(self, picture: Picture, known: tuple[ReadLine, ...]) -> list[ReadLine]:
+    def _read_candidates(
+        self, picture: Picture, candidates: list[Quad], known: tuple[ReadLine, ...], *, negative: bool
+    ) -> list[ReadLine]:
         """Lines of one pass; where a surely read line lies, its reading holds for the second box too."""
         lines: list[ReadLine] = []
-        for quad in self._detector.detect(picture):
-            read = _same_place(_line(picture, quad, "?", 0.0), known)
+        for quad in candidates:
+            box = _line(picture, quad, "?", 0.0, negative=negative)
+            read = _same_place(box, known)
             if read is None:
-                text, confidence = self._recogniser.read(picture, quad)
+                text, confidence = self._recogniser.read(picture, quad, negative=negative)
             else:
                 text, confidence = read.text, read.confidence
-            if text and confidence >= self.settings.floor:
-                lines.append(_line(picture, quad, text, confidence))
+            if text and self._is_reported(quad, text, confidence):
+                lines.append(_line(picture, quad, text, confidence, negative=negative))
         return lines
 
+    def _is_reported(self, quad: Quad, text: str, confidence: float) -> bool:
+        settings = self.settings
+        if confidence < settings.floor or not quad.huge:
+            return confidence >= settings.floor
+        letters = sum(mark.isalnum() for mark in text)
+        return letters >= settings.huge_characters and max(quad.size) >= settings.huge_length * min(quad.size)
 
-def _line(picture: Picture, quad: Quad, text: str, confidence: float) -> ReadLine:
+    def _look_closer(self, picture: Picture, strip: Strip) -> list[ReadLine]:
+        """What is beside surely read lines and was not found at first: enlarged, it may be."""
+        part = picture[strip.y0 : strip.y1, strip.x0 : strip.x1]
+        if min(part.shape[:2]) < _SMALLEST_PICTURE or not strip.is_busy(picture):
+            return []
+        found: list[ReadLine] = []
+        for quad in self._detector.detect(part, negative=strip.negative, scale=strip.scale):
+            place = strip.whole(_line(part, quad, "?", 0.0, negative=strip.negative))
+            if quad.huge or not strip.continues(place):
+                continue
+            text, confidence = self._recogniser.read(part, quad, negative=strip.negative)
+            if text:
+                found.append(replace(place, text=text, confidence=round(confidence, 4)))
+        return found
+
+
+def _line(picture: Picture, quad: Quad, text: str, confidence: float, *, negative: bool) -> ReadLine:
     """The upright box around a rectangle at any angle, clipped to the picture."""
     rows, columns = picture.shape[:2]
     cosine, sine = abs(math.cos(math.radians(quad.angle))), abs(math.sin(math.radians(quad.angle)))
@@ -82,6 +107,8 @@ def _line(picture: Picture, quad: Quad, text: str, confidence: float) -> ReadLin
         y1=max(1, min(rows, math.ceil(y + half_height))),
         text=text,
         confidence=round(confidence, 4),
+        negative=negative,
+        score=round(quad.score, 4),
     )
 
 

@@ -12,6 +12,8 @@ from redact.ocr.settings import ReaderSettings
 
 _STANDING = 1.5  # from this height to width a crop is read as a line that runs up or down
 _BLANK = 0  # CTC's class for "no character here"
+_WRITING = 0.7  # the detector's score from which a crop is plainly writing
+_PLAIN = 0.6  # a level reading as sure as this is not tried upside down
 _STEP = 32  # crop widths are rounded to this, so that few shapes occur
 
 
@@ -22,27 +24,44 @@ class TextRecogniser:
         self._model = model
         self._settings = settings
 
-    def read(self, picture: Picture, quad: Quad) -> tuple[str, float]:
+    def read(self, picture: Picture, quad: Quad, *, negative: bool = False) -> tuple[str, float]:
         """The text of one candidate and the mean probability of its characters; "" and 0 when none.
 
-        Standing crops are read turned both ways and the better reading counts.
+        Standing crops are read turned both ways, level ones upside down, too, where they are plainly writing
+        that cannot be read as it stands; the better reading counts.
+
+        Args:
+            picture: rows x columns, grey; or rows x columns x 3, RGB.
+            quad: Where, in pixels of the picture.
+            negative: Read its negative.
         """
         crop = cut(picture, quad)
         if crop.shape[0] < crop.shape[1] * _STANDING:
-            return self._read_level(crop)
-        turned = (cv2.ROTATE_90_COUNTERCLOCKWISE, cv2.ROTATE_90_CLOCKWISE)
-        readings = [self._read_level(np.asarray(cv2.rotate(crop, turn), dtype=np.uint8)) for turn in turned]
+            level = self._read_level(crop, negative=negative)
+            if level[1] >= _PLAIN or quad.score < _WRITING:
+                return level
+            return max(level, self._turned(crop, cv2.ROTATE_180, negative=negative), key=_confidence)
+        readings = [
+            self._turned(crop, turn, negative=negative)
+            for turn in (cv2.ROTATE_90_COUNTERCLOCKWISE, cv2.ROTATE_90_CLOCKWISE)
+        ]
         # A narrow upright character stands too: "1", "l", "I".
-        readings.append(self._read_level(crop))
-        return max(readings, key=lambda reading: reading[1])
+        readings.append(self._read_level(crop, negative=negative))
+        return max(readings, key=_confidence)
 
-    def _read_level(self, crop: Picture) -> tuple[str, float]:
+    def _turned(self, crop: Picture, turn: int, *, negative: bool) -> tuple[str, float]:
+        return self._read_level(np.asarray(cv2.rotate(crop, turn), dtype=np.uint8), negative=negative)
+
+    def _read_level(self, crop: Picture, *, negative: bool) -> tuple[str, float]:
         settings = self._settings
         rows, columns = crop.shape[:2]
         width = max(1, min(settings.longest_crop, round(columns * settings.crop_height / rows)))
         level = cv2.resize(crop, (width, settings.crop_height), interpolation=cv2.INTER_LINEAR)
+        values = level.astype(np.float32) / 127.5 - 1.0
+        if negative:
+            values = -values
         batch = np.zeros((1, 3, settings.crop_height, -(-width // _STEP) * _STEP), dtype=np.float32)
-        batch[0, :, :, :width] = (level[:, :, ::-1].transpose(2, 0, 1).astype(np.float32) / 255.0 - 0.5) / 0.5
+        batch[0, :, :, :width] = values if values.ndim == 2 else values[:, :, ::-1].transpose(2, 0, 1)
         return self._decode(self._model.infer(batch)[0])
 
     def _decode(self, probabilities: Map) -> tuple[str, float]:
@@ -54,6 +73,10 @@ class TextRecogniser:
         if not text:
             return "", 0.0
         return text, float(probabilities.max(axis=1)[kept].mean())
+
+
+def _confidence(reading: tuple[str, float]) -> float:
+    return reading[1]
 
 
 def cut(picture: Picture, quad: Quad) -> Picture:

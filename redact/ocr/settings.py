@@ -12,9 +12,14 @@ class ReaderSettings:
         box_threshold: Mean of the map inside a box from which the box is a candidate (the model's own).
         grow: Unclip ratio: the detector draws shrunk boxes, each side moves out by area x grow / perimeter.
         smallest_side: Size gate, before growing: boxes thinner than this at detector scale are noise.
-        largest_share: Size gate, before growing: boxes thicker than this share of the picture's smaller
-            side (and than `largest_side`) are organs, not lines of text.
-        largest_side: Boxes up to this thickness at detector scale pass the size gate in any picture.
+        largest_side: Size gate, before growing: boxes thicker than this at detector scale are huge; of text
+            about twice this high.
+        huge_share: Huge boxes up to this share of the picture's smaller side are read, too; thicker ones are
+            organs.
+        huge_length: A huge line must be so much longer than thick: organs are round.
+        huge_characters: The letters and digits that it must have: rings read as an O.
+        closer_height: At a second, closer look beside surely read lines these are made about this high.
+        closer_sure: Confidence from which a line is looked at more closely.
         small_picture: Pictures with a smaller side below this are enlarged, at most twice.
         tile: Longest side that the detector sees at once; larger pictures are tiled.
         overlap: Of neighbouring tiles.
@@ -30,8 +35,12 @@ class ReaderSettings:
     box_threshold: float = 0.4
     grow: float = 1.4
     smallest_side: float = 3.0
-    largest_share: float = 0.125
     largest_side: float = 48.0
+    huge_share: float = 0.4
+    huge_length: float = 2.5
+    huge_characters: int = 2
+    closer_height: int = 24
+    closer_sure: float = 0.6
     small_picture: int = 512
     tile: int = 2048
     overlap: int = 160

@@ -12,6 +12,7 @@ class BoxRule(StrEnum):
     ALL_TEXT = "all-text"  # the modality carries annotations: every text goes
     STRICT = "strict"  # an original image: only what is surely text
     IDENTIFIER = "identifier"  # it reads like an identifier of the patient
+    UNREAD = "unread"  # plainly writing, in no script that the reader knows
     UNCERTAIN = "uncertain"  # between the gates, and profile or person want such lines removed
     RECURRING = "recurring"  # found at this place in other frames of the instance
     ORDERED = "ordered"  # asked for by a person, the proof or the device catalogue

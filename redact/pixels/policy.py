@@ -1,12 +1,14 @@
 """Which lines of text are removed. The gates are those of the specification; they were not tuned here.
 
 - **all-text** (ultrasound, secondary capture, X-ray angiography and fluoroscopy, other, photographs; anything
-  that says it carries burned-in annotation; screen captures): every line from the lower gate on goes. Nothing
-  benign is kept: a marker costs less than a name.
+  that says it carries burned-in annotation; screen captures): every line from the lower gate on goes, and so
+  does what is plainly writing that the recogniser does not know (Arabic, Hebrew, Hangul). Nothing benign is
+  kept: a marker costs less than a name.
 - **strict** (originals of CT, MR, PT, NM and the rest): a line goes from the upper gate on when it has at
-  least two letters or digits: single letters (L, R) mark sides and identify nobody. The band between the
-  gates is counted as `uncertain` and told to the caller, because removing it costs anatomy: organs read as
-  signs.
+  least two letters or digits: single letters (L, R) mark sides and identify nobody. Organs read as signs, but
+  the detector is less sure of them. What lies between the gates, or is surely writing in no script that the
+  recogniser knows, is `uncertain`: removing it may cost anatomy.
+- What a closer look found beside a surely read line goes with it.
 - A line that reads like one of the patient's identifiers goes at any confidence, everywhere.
 """
 
@@ -32,12 +34,21 @@ class PixelPolicy:
     Attributes:
         annotated_modalities: Modalities whose images carry annotations as a rule.
         annotated_classes: Prefixes of SOP classes that are captures whatever their modality says.
+        ophthalmic: Of these, prefix of the classes whose cameras annotate captures, not the photograph.
+        slide: Of these, the class whose volumes are tissue; labels and overviews show what is written.
         reformatted_modalities: Where ImageType SECONDARY means a reformat or a map, that is anatomy, and
             not a capture.
         all_text_gate: Confidence from which any line goes in `all-text` mode.
         all_text_characters: Letters and digits that it must have there; 0 lets signs such as `***` go too.
         strict_gate: Confidence from which a line goes in `strict` mode.
         strict_characters: Letters and digits that it must have there.
+        strict_score: How sure the detector must be there that it is writing.
+        uncertain_score: The same for a line to be uncertain.
+        strict_score_short: The same for a line of no more than `strict_characters`.
+        beside_gate: Confidence from which goes what a closer look found beside a line that was surely read.
+        unread_score: How sure the detector must be of a line in `all-text` mode that is hardly read.
+        unread_gate: The confidence that such a line must have.
+        unread_strict: Both, in `strict` mode, for such a line to be uncertain.
         recurring_share: A box found in this share of an instance's frames (two at least) is removed from
             all of them: in `all-text` mode annotations stand still, and a reader may miss one now and then.
         rules: The profile's own.
@@ -53,11 +64,20 @@ class PixelPolicy:
         "1.2.840.10008.5.1.4.1.1.12",  # X-Ray Angiographic, Radiofluoroscopic
         "1.2.840.10008.5.1.4.1.1.77.1",  # Visible light
     )
+    ophthalmic: str = "1.2.840.10008.5.1.4.1.1.77.1.5"
+    slide: str = "1.2.840.10008.5.1.4.1.1.77.1.6"
     reformatted_modalities: frozenset[str] = frozenset({"CT", "MR", "PT", "NM"})
     all_text_gate: float = 0.5
     all_text_characters: int = 0
     strict_gate: float = 0.6
     strict_characters: int = 2
+    strict_score: float = 0.7
+    uncertain_score: float = 0.6
+    strict_score_short: float = 0.9
+    beside_gate: float = 0.2
+    unread_score: float = 0.85
+    unread_gate: float = 0.3
+    unread_strict: tuple[float, float] = (0.9, 0.4)
     recurring_share: float = 0.25
     rules: PixelRules = field(default_factory=PixelRules)
 
@@ -71,13 +91,21 @@ class PixelPolicy:
             return TextMode.ALL_TEXT
         if text(header, "BurnedInAnnotation").strip().upper() == "YES":
             return TextMode.ALL_TEXT
-        if _is_class(uid(header, "SOPClassUID"), self.annotated_classes):
-            return TextMode.ALL_TEXT
         kinds = [value.strip().upper() for value in texts(header, "ImageType")]
+        if self._is_annotated(uid(header, "SOPClassUID"), kinds):
+            return TextMode.ALL_TEXT
         captured = any("SCREEN" in kind or "CAPTURE" in kind for kind in kinds)
         if "SECONDARY" in kinds[1:2] and modality not in self.reformatted_modalities:
             captured = True
         return TextMode.ALL_TEXT if captured or text(header, "ConversionType") else TextMode.STRICT
+
+    def _is_annotated(self, sop_class_uid: str, kinds: list[str]) -> bool:
+        """Whether images of this class show writing as a rule (flavours of slides: PS3.3 C.8.12.4.1.1)."""
+        if sop_class_uid == self.slide:
+            return not {"VOLUME", "THUMBNAIL"} & set(kinds[2:3])
+        if _is_class(sop_class_uid, (self.ophthalmic,)):
+            return False
+        return _is_class(sop_class_uid, self.annotated_classes)
 
     def is_read(self, line: ReadLine) -> bool:
         """Whether a line is sure enough to say anything of somebody."""
@@ -91,10 +119,10 @@ class PixelPolicy:
         if marker is not None:
             return kept(f"a marker that the profile keeps: {marker}")
         if mode is TextMode.ALL_TEXT:
-            return self._gate(line, BoxRule.ALL_TEXT, self.all_text_gate, self.all_text_characters)
+            return self._all_text(line)
         if self._is_uncertain(line):
             return self._uncertain(line)
-        return self._gate(line, BoxRule.STRICT, self.strict_gate, self.strict_characters)
+        return self._strict(line)
 
     def for_proof(self) -> "PixelPolicy":
         """The policy by which the cleaned pixels are judged with other weights.
@@ -114,21 +142,48 @@ class PixelPolicy:
             return replace(self, rules=replace(self.rules, uncertain=UncertainText.KEEP))
         return self
 
-    def _gate(self, line: ReadLine, rule: BoxRule, gate: float, characters: int) -> Verdict:
-        if line.confidence < gate:
-            return kept(f"{rule}: confidence {_shown(line)} below the gate {gate:.2f}")
-        if _letters(line) < characters:
-            return kept(f"{rule}: fewer than {characters} letters or digits identify nobody")
-        return removed(rule, f"{rule}: confidence {_shown(line)}, the gate is {gate:.2f}")
+    def _all_text(self, line: ReadLine) -> Verdict:
+        rule, letters = BoxRule.ALL_TEXT, _letters(line)
+        if letters < self.all_text_characters:
+            return kept(f"{rule}: fewer than {self.all_text_characters} letters or digits identify nobody")
+        if line.confidence >= self.all_text_gate:
+            return removed(rule, f"{rule}: confidence {_shown(line)}, the gate is {self.all_text_gate:.2f}")
+        if line.beside and line.confidence >= self.beside_gate:
+            return removed(rule, f"{rule}: beside a line that was surely read")
+        unread = line.score >= self.unread_score and line.confidence >= self.unread_gate
+        if unread and letters >= self.strict_characters:
+            return removed(BoxRule.UNREAD, f"{rule}: plainly writing, though hardly read")
+        return kept(f"{rule}: confidence {_shown(line)} below the gate {self.all_text_gate:.2f}")
+
+    def _strict(self, line: ReadLine) -> Verdict:
+        rule, letters, least = BoxRule.STRICT, _letters(line), self.strict_characters
+        if line.beside and line.confidence >= self.all_text_gate and letters >= least:
+            return removed(rule, f"{rule}: beside a line that was surely read")
+        if line.confidence < self.strict_gate:
+            return kept(f"{rule}: confidence {_shown(line)} below the gate {self.strict_gate:.2f}")
+        if letters < least:
+            return kept(f"{rule}: fewer than {least} letters or digits identify nobody")
+        score = self.strict_score_short if letters == least else self.strict_score
+        if line.score < score:
+            return kept(f"{rule}: hardly a line of writing (below {score:.2f})")
+        return removed(rule, f"{rule}: confidence {_shown(line)}, the gate is {self.strict_gate:.2f}")
 
     def _is_uncertain(self, line: ReadLine) -> bool:
         """True for a line of the band between the gates: perhaps text, perhaps anatomy."""
-        in_band = self.all_text_gate <= line.confidence < self.strict_gate
-        return in_band and _letters(line) >= self.strict_characters
+        if _letters(line) < self.strict_characters or line.confidence >= self.strict_gate:
+            return False
+        if line.confidence >= self.all_text_gate:
+            return line.score >= self.uncertain_score
+        score, confidence = self.unread_strict
+        return (
+            line.score >= score and line.confidence >= confidence and _letters(line) > self.strict_characters
+        )
 
     def _uncertain(self, line: ReadLine) -> Verdict:
         gates = f"{self.all_text_gate:.2f} and {self.strict_gate:.2f}"
         reason = f"strict: confidence {_shown(line)} between the gates {gates}"
+        if line.confidence < self.all_text_gate:
+            reason = f"strict: surely writing, hardly read (confidence {_shown(line)})"
         match self.rules.uncertain:
             case UncertainText.HOLD:
                 return held(ReasonCode.UNCERTAIN_TEXT, reason, uncertain=True)

@@ -21,6 +21,7 @@ _COLOURS: dict[BoxRule, Colour] = {
     BoxRule.ALL_TEXT: (255, 64, 64),
     BoxRule.STRICT: (255, 160, 0),
     BoxRule.IDENTIFIER: (255, 0, 255),
+    BoxRule.UNREAD: (255, 128, 192),
     BoxRule.UNCERTAIN: (160, 120, 255),
     BoxRule.RECURRING: (0, 200, 255),
     BoxRule.ORDERED: (255, 255, 0),

@@ -5,12 +5,15 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from redact.ocr.detector import TextDetector
 from redact.ocr.lines import Picture, Quad, ReadLine
 from redact.ocr.reader import TextReader
 from redact.ocr.recogniser import cut
 from redact.ocr.settings import ReaderSettings
+from redact.pixels.policy import PixelPolicy
+from redact.pixels.rules import TextMode
 from tests.redact.ocr.drawing import ground, reader, write
 
 
@@ -107,3 +110,90 @@ def test_a_crop_is_turned_level() -> None:
     standing = cut(turned, Quad((74.5, 59.5), (10, 40), 0.0, 1.0))
     assert standing.shape == (40, 10, 3)
     assert standing.min() == 200
+
+
+@pytest.mark.parametrize("name", ["cleaner", "prover"])
+def test_text_upside_down_is_read(name: str) -> None:
+    picture = ground()
+    write(picture, "JOHANSSON", (30, 60), size=0.6)
+    turned = np.asarray(cv2.rotate(picture, cv2.ROTATE_180), dtype=np.uint8)
+    assert "JOHANSSON" in texts(reader(name).read(turned))
+
+
+@pytest.mark.parametrize("height", [100, 200])
+def test_text_as_thick_as_an_organ_is_read(height: int) -> None:
+    picture = ground(512, 1024)
+    size = cv2.getFontScaleFromHeight(cv2.FONT_HERSHEY_SIMPLEX, height, 12)
+    cv2.putText(picture, "OLSEN", (40, 380), cv2.FONT_HERSHEY_SIMPLEX, size, 255, 12, cv2.LINE_AA)
+    assert "OLSEN" in texts(reader("cleaner").read(picture))
+
+
+def test_an_organ_is_no_huge_letter() -> None:
+    picture = np.zeros((512, 512), dtype=np.uint8)
+    cv2.ellipse(picture, (256, 256), (180, 130), 0, 0, 360, 200, 18)
+    assert not reader("cleaner").read(picture)
+
+
+def test_writing_that_cannot_be_read_is_told_by_the_detector() -> None:
+    """Mirrored letters are of no script that a recogniser knows."""
+    picture = ground(160, 420)
+    write(picture, "KOWALCZYK ZBIGNIEW", (20, 70), size=0.8)
+    mirrored = np.ascontiguousarray(picture[:, ::-1])
+    policy = PixelPolicy()
+    gone = [one for one in reader("cleaner").read(mirrored) if policy.gate(one, TextMode.ALL_TEXT).rule]
+    covered = np.zeros(picture.shape, dtype=bool)
+    for line in gone:
+        covered[line.y0 : line.y1, line.x0 : line.x1] = True
+    text = mirrored.astype(int) - np.ascontiguousarray(ground(160, 420)[:, ::-1]) > 40
+    assert covered[text].mean() > 0.95
+    assert all(line.score >= 0.8 for line in gone)
+
+
+def busy(rows: int, columns: int) -> Picture:
+    """Blotches of two greys, as trabecular bone shows in a hard window."""
+    noise = np.random.default_rng(4).normal(0, 1, (rows, columns)).astype(np.float32)
+    blotches = cv2.GaussianBlur(noise, (0, 0), 2.0)
+    return np.where(blotches > 0, np.uint8(25), np.uint8(115))
+
+
+def test_a_closer_look_finds_the_rest_of_a_line_on_a_busy_ground() -> None:
+    picture = ground(96, 640)
+    picture[:, 240:] = busy(96, 400)
+    x0, y0, x1, y1 = write(picture, "MARGARET FITZWILLIAM 48213077", (20, 60), size=0.7, value=220)
+    read = reader("cleaner").read(picture)
+    without = TextReader(*reader("cleaner").models, ReaderSettings(closer_sure=2.0)).read(picture)
+    assert [line for line in read if not line.beside] == list(without)
+    beside = [line for line in read if line.beside]
+    assert beside
+    for line in beside:
+        assert min(line.y1, y1) - max(line.y0, y0) > 0, "at the height of the line"
+        assert line.x0 >= x0 - 4
+        assert line.x1 <= x1 + 4
+
+
+@pytest.mark.parametrize("colour", [False, True])
+def test_margins_cost_nothing_and_change_no_place(*, colour: bool) -> None:
+    inner = ground(160, 256)
+    write(inner, "LINDQVIST", (40, 60))
+    whole = np.zeros((512, 640), dtype=np.uint8)
+    whole[200:360, 300:556] = inner
+    if colour:
+        whole = np.repeat(whole[:, :, np.newaxis], 3, axis=2)
+    seen: list[tuple[int, ...]] = []
+    models = reader("cleaner").models
+
+    class Watched:
+        name, version, sha256, provider = models[0].name, models[0].version, models[0].sha256, "cpu"
+        characters = models[0].characters
+
+        def infer(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+            seen.append(batch.shape)
+            return models[0].infer(batch)
+
+    (line,) = {
+        (one.x0 // 16, one.y0 // 16)
+        for one in TextReader(Watched(), models[1]).read(whole)
+        if "LIND" in one.text
+    }
+    assert line == ((300 + 40) // 16, (200 + 48) // 16)
+    assert all(rows * columns < 0.5 * 512 * 640 for _, _, rows, columns in seen)

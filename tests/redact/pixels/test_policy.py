@@ -40,8 +40,8 @@ NOBODY = HarvestedIdentifiers()
 ALL = frozenset(Marker)
 
 
-def line(text: str, confidence: float = 0.9) -> ReadLine:
-    return ReadLine(10, 10, 30, 110, text, confidence)
+def line(text: str, confidence: float = 0.9, score: float = 0.8, *, beside: bool = False) -> ReadLine:
+    return ReadLine(10, 10, 30, 110, text, confidence, score=score, beside=beside)
 
 
 def verdict(
@@ -72,6 +72,64 @@ def test_what_lies_between_the_gates_is_the_profiles(
     assert (found.code is ReasonCode.UNCERTAIN_TEXT) == (outcome is Outcome.HELD)
     assert "KELLER" not in found.reason
     assert verdict(line("K", confidence), uncertain=uncertain).outcome is Outcome.KEPT, "letters name nobody"
+
+
+@pytest.mark.parametrize(
+    ("text", "confidence", "score", "outcome"),
+    [
+        ("KELLER", 0.65, 0.69, Outcome.KEPT),  # the detector takes it for anatomy
+        ("KELLER", 0.55, 0.59, Outcome.KEPT),
+        ("IO", 0.95, 0.89, Outcome.KEPT),  # two letters: rings and edges read so
+        ("IO", 0.95, 0.90, Outcome.REMOVED),
+        ("KELLER", 0.40, 0.90, Outcome.HELD),  # writing, in no script that it knows
+        ("KELLER", 0.39, 0.99, Outcome.KEPT),
+        ("IO", 0.45, 0.99, Outcome.KEPT),
+    ],
+)
+def test_strictly_a_line_is_what_detector_and_recogniser_take_for_one(
+    text: str, confidence: float, score: float, outcome: Outcome
+) -> None:
+    assert verdict(line(text, confidence, score)).outcome is outcome
+
+
+@pytest.mark.parametrize(
+    ("one", "rule"),
+    [
+        (line("KELLER", 0.50, 0.4), BoxRule.ALL_TEXT),
+        (line("KELLER", 0.49, 0.84), None),
+        (line("KELLER", 0.49, 0.85), BoxRule.UNREAD),
+        (line("K", 0.49, 0.85), None),
+        (line("KELLER", 0.29, 0.99), None),
+        (line("K", 0.20, 0.4, beside=True), BoxRule.ALL_TEXT),
+        (line("K", 0.19, 0.4, beside=True), None),
+    ],
+)
+def test_where_all_text_goes_writing_goes_that_is_hardly_read(one: ReadLine, rule: BoxRule | None) -> None:
+    assert verdict(one, TextMode.ALL_TEXT).rule is rule
+
+
+def test_strictly_what_stands_beside_a_line_goes_when_it_is_read() -> None:
+    assert verdict(line("KE", 0.5, 0.4, beside=True)).outcome is Outcome.REMOVED
+    assert verdict(line("KE", 0.49, 0.4, beside=True)).outcome is Outcome.KEPT
+
+
+def test_slides_are_read_by_their_flavour_and_photographs_of_eyes_strictly() -> None:
+    header = Dataset()
+    header.SOPClassUID = "1.2.840.10008.5.1.4.1.1.77.1.6"
+    modes = {}
+    for flavour in ("VOLUME", "LABEL", "OVERVIEW", "THUMBNAIL"):
+        header.ImageType = ["ORIGINAL", "PRIMARY", flavour, "NONE"]
+        modes[flavour] = PixelPolicy().mode(header)
+    assert modes == {
+        "VOLUME": TextMode.STRICT,
+        "LABEL": TextMode.ALL_TEXT,
+        "OVERVIEW": TextMode.ALL_TEXT,
+        "THUMBNAIL": TextMode.STRICT,
+    }
+    header.SOPClassUID = "1.2.840.10008.5.1.4.1.1.77.1.5.1"
+    assert PixelPolicy().mode(header) is TextMode.STRICT
+    header.BurnedInAnnotation = "YES"
+    assert PixelPolicy().mode(header) is TextMode.ALL_TEXT
 
 
 def test_what_another_picture_shows_as_text_is_not_uncertain() -> None:
@@ -172,7 +230,7 @@ def test_the_first_mode_whose_condition_holds_decides() -> None:
 def faint() -> NDArray[np.uint8]:
     """A picture whose only line is between the gates."""
     for level in range(62, 80):
-        for text in ("JACOBSEN", "KELLER", "WARD 7B", "MARLOWE"):
+        for text in ("JACOBSEN", "KELLER", "WARD 7B", "MARLOWE", "PETERS", "OAKFIELD 12"):
             picture = ground(160, 256)
             picture[0, 0], picture[-1, -1] = 0, 255  # so that no rendering stretches it
             write(picture, text, (14, 40), value=level)
