@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 
 Picture = NDArray[np.uint8]  # rows x columns, or rows x columns x 3 (RGB)
 Map = NDArray[np.float32]
+BOTH = (False, True)
+"""Of `negative`: a picture as it is, and its negative."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -21,6 +23,7 @@ class ReadLine:
         score: How sure the detector is that there is writing, 0-1, whether or not it can be read; no part
             of what the line is.
         beside: Whether it was found by a closer look beside a line that was surely read; no part either.
+        huge: Whether it is thicker than lines usually are, as organs are; no part either.
     """
 
     y0: int
@@ -32,6 +35,7 @@ class ReadLine:
     negative: bool = field(default=False, compare=False)
     score: float = field(default=1.0, compare=False)
     beside: bool = field(default=False, compare=False)
+    huge: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,11 @@
 """Reading all text of a picture: detect in it and in its negative, recognise, look closer, report."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 from exchange.domain.stage import ModelSession
-from redact.ocr.lines import Map, Picture, Quad, ReadLine
+from redact.ocr.lines import BOTH, Map, Picture, Quad, ReadLine
 from redact.ocr.settings import ReaderSettings
 from redact.ocr.strips import Strip, strips_beside
 
@@ -35,11 +36,25 @@ class TextReader:
         self._detector = TextDetector(detector, self.settings)
         self._recogniser = TextRecogniser(recogniser, self.settings)
 
-    def read(self, picture: Picture) -> tuple[ReadLine, ...]:
+    def scale(self, rows: int, columns: int) -> float:
+        """Detector pixels per pixel of a picture of this size."""
+        return self._detector.scale(rows, columns)
+
+    def read(
+        self,
+        picture: Picture,
+        negatives: Sequence[bool] = BOTH,
+        *,
+        known: tuple[ReadLine, ...] = (),
+        scale: float | None = None,
+    ) -> tuple[ReadLine, ...]:
         """All lines of text in a picture, from top to bottom.
 
         Args:
             picture: uint8, rows x columns (grey) or rows x columns x 3 (RGB).
+            negatives: Whether to read it as it is, its negative, or both.
+            known: Lines that were read before and still stand where they stood; they are not read again.
+            scale: Detector pixels per pixel, where it is a part of a picture; `scale()` for the whole.
         """
         if min(picture.shape[:2]) < _SMALLEST_PICTURE:
             return ()
@@ -47,9 +62,9 @@ class TextReader:
         if picture.min() == picture.max():
             return ()
         lines: list[ReadLine] = []
-        for negative in (False, True):
-            found = self._detector.detect(picture, negative=negative)
-            lines += self._read_candidates(picture, found, tuple(lines), negative=negative)
+        for negative in negatives:
+            found = self._detector.detect(picture, negative=negative, scale=scale)
+            lines += self._read_candidates(picture, found, (*known, *lines), negative=negative)
         for strip in strips_beside(lines, picture.shape[0], picture.shape[1], self.settings):
             lines += self._look_closer(picture, strip)
         return tuple(_without_repeats(lines))
@@ -109,6 +124,7 @@ def _line(picture: Picture, quad: Quad, text: str, confidence: float, *, negativ
         confidence=round(confidence, 4),
         negative=negative,
         score=round(quad.score, 4),
+        huge=quad.huge,
     )
 
 

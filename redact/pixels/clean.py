@@ -26,7 +26,7 @@ from redact.ocr.reader import TextReader
 from redact.pixels.boxes import TextBox
 from redact.pixels.decode import FrameReader
 from redact.pixels.fill import embedded_overlays
-from redact.pixels.find import Findings, read_frames
+from redact.pixels.find import Findings, Look, read_frames
 from redact.pixels.judging import Judge, Known
 from redact.pixels.policy import PixelPolicy
 from redact.pixels.rewrite import Plan, rewritten, unchanged
@@ -86,7 +86,7 @@ def clean_pixels(
     frames = FrameReader(path, layout, header)
     cleared = embedded_overlays(header, frames.form) > 0
     judge = Judge.of(policy, header, identifiers)
-    findings = read_frames(frames, header, reader, judge, unused_bits=not cleared)
+    findings = read_frames(frames, header, reader, judge, look=Look(unused_bits=not cleared))
     return _outcome(frames, layout, header, findings)
 
 

@@ -11,6 +11,8 @@ from exchange.dicomio.layout import FileLayout
 from exchange.domain.codes import ReasonCode
 from exchange.domain.errors import HeldError
 from exchange.domain.source import Source
+from redact.ocr.following import FollowingReader
+from redact.ocr.lines import BOTH
 from redact.ocr.reader import TextReader
 from redact.pixels.account import Account, JudgedLine
 from redact.pixels.boxes import BoxRule, TextBox, merge, place
@@ -46,6 +48,21 @@ class Findings:
     checking: str
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How thoroughly frames are read.
+
+    Attributes:
+        unused_bits: Whether bits that hold no pixel are read, too.
+        in_turns: Where a frame is shown by its window and in full range, one is read as it is and of the
+            other the negative, and not each as both: half the work, for a second opinion on images that
+            hardly ever show text.
+    """
+
+    unused_bits: bool = True
+    in_turns: bool = False
+
+
 def find_text(
     path: Source, layout: FileLayout, header: Dataset, reader: TextReader, judge: Judge
 ) -> tuple[TextBox, ...]:
@@ -62,7 +79,8 @@ def find_text(
         HeldError: `undecodable-pixels` or `video`; `identity-mismatch`.
         ModelError: A model failed.
     """
-    return read_frames(FrameReader(path, layout, header), header, reader, judge).boxes
+    look = Look(in_turns=judge.mode is TextMode.STRICT)
+    return read_frames(FrameReader(path, layout, header), header, reader, judge, look=look).boxes
 
 
 def read_frames(
@@ -71,8 +89,7 @@ def read_frames(
     reader: TextReader,
     judge: Judge,
     account: Account | None = None,
-    *,
-    unused_bits: bool = True,
+    look: Look = Look(),
 ) -> Findings:
     """Read every frame; identical frames (by digest of their encoded bytes) once.
 
@@ -83,15 +100,15 @@ def read_frames(
         judge: Decides of each line.
         account: Takes down each line, of one frame where it says so; what would hold the instance is taken
             down, too, and not raised.
-        unused_bits: Whether bits that hold no pixel are read, too.
+        look: How thoroughly.
 
     Raises:
         HeldError: `undecodable-pixels`; `identity-mismatch` or `uncertain-text`, with the boxes of the lines.
         ModelError: A model failed.
     """
     mode, only = judge.mode, account.only if account is not None else None
-    renderer = Renderer(frames.form, header, unused_bits=unused_bits)
-    reading = _Pass(reader, judge, account)
+    renderer = Renderer(frames.form, header, unused_bits=look.unused_bits)
+    reading = _Pass(FollowingReader(reader), judge, account, in_turns=look.in_turns)
     known: dict[bytes, tuple[int, tuple[TextBox, ...]]] = {}
     boxes: list[TextBox] = []
     for index in range(frames.count) if only is None else (only,):
@@ -136,17 +153,19 @@ _HELD = {
 class _Pass:
     """One reading of an instance: the judge's verdicts, counted and, where somebody asks, taken down."""
 
-    reader: TextReader
+    reader: FollowingReader
     judge: Judge
     account: Account | None
+    in_turns: bool = False
     counts: Counter[str] = field(default_factory=Counter)
     held: list[tuple[ReasonCode, TextBox]] = field(default_factory=list)
 
     def boxes(self, pictures: Mapping[str, Picture], frame: int) -> tuple[TextBox, ...]:
         """Those to be removed from one frame, over all its renderings."""
         judged: list[JudgedLine] = []
+        turns = self.in_turns and len(pictures) == 2 and "full range" in pictures
         for name, picture in pictures.items():
-            lines = self.reader.read(picture)
+            lines = self.reader.read(name, picture, (name == "full range",) if turns else BOTH)
             judged += (JudgedLine(frame, name, one, self.judge.verdict(one, lines)) for one in lines)
         found = [_box_of(one, one.verdict.rule) for one in judged if one.verdict.rule is not None]
         judged = [_settled(one, found) for one in judged]

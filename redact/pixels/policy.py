@@ -41,7 +41,8 @@ class PixelPolicy:
         all_text_gate: Confidence from which any line goes in `all-text` mode.
         all_text_characters: Letters and digits that it must have there; 0 lets signs such as `***` go too.
         strict_gate: Confidence from which a line goes in `strict` mode.
-        strict_characters: Letters and digits that it must have there.
+        strict_characters: Letters and digits that it must have there; twice as many where it is as thick as
+            an organ.
         strict_score: How sure the detector must be there that it is writing.
         uncertain_score: The same for a line to be uncertain.
         strict_score_short: The same for a line of no more than `strict_characters`.
@@ -163,6 +164,8 @@ class PixelPolicy:
             return kept(f"{rule}: confidence {_shown(line)} below the gate {self.strict_gate:.2f}")
         if letters < least:
             return kept(f"{rule}: fewer than {least} letters or digits identify nobody")
+        if line.huge and letters < 2 * least:
+            return kept(f"{rule}: as thick as an organ, with fewer than {2 * least} letters or digits")
         score = self.strict_score_short if letters == least else self.strict_score
         if line.score < score:
             return kept(f"{rule}: hardly a line of writing (below {score:.2f})")
@@ -170,7 +173,7 @@ class PixelPolicy:
 
     def _is_uncertain(self, line: ReadLine) -> bool:
         """True for a line of the band between the gates: perhaps text, perhaps anatomy."""
-        if _letters(line) < self.strict_characters or line.confidence >= self.strict_gate:
+        if line.huge or _letters(line) < self.strict_characters or line.confidence >= self.strict_gate:
             return False
         if line.confidence >= self.all_text_gate:
             return line.score >= self.uncertain_score

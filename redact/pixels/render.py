@@ -14,6 +14,7 @@ from pydicom.dataset import Dataset
 from pydicom.pixels.processing import apply_modality_lut, apply_voi_lut
 
 from exchange.dicomio.getters import items, texts
+from redact.ocr.following import SAME
 from redact.pixels.codecs import Pixels
 from redact.pixels.decode import Frame
 from redact.pixels.form import PixelForm
@@ -21,7 +22,6 @@ from redact.pixels.palette import coloured
 
 Picture = NDArray[np.uint8]
 
-_SAME = 12  # renderings whose grey levels never differ by more are one
 _LUT_ERRORS = (AttributeError, ValueError, TypeError, LookupError, NotImplementedError, OverflowError)
 OUTLIERS = (0.5, 99.5)  # percentiles, where the header names no window
 
@@ -173,7 +173,7 @@ def stretched(values: NDArray[Any], low: float, high: float) -> Picture:
 
 
 def _alike(first: Picture, second: Picture) -> bool:
-    return int(np.abs(first.astype(np.int16) - second.astype(np.int16)).max()) <= _SAME
+    return int(np.abs(first.astype(np.int16) - second.astype(np.int16)).max()) <= SAME
 
 
 def _to_rgb(levels: Picture) -> Picture:

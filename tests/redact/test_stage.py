@@ -16,9 +16,9 @@ from exchange.domain.codes import ReasonCode
 from exchange.domain.errors import HeldError
 from redact.identifiers.harvest import harvest
 from redact.identifiers.pseudonymiser import Pseudonymiser
-from redact.ocr.reader import TextReader
 from redact.pixels.policy import PixelPolicy
 from redact.stage import CleaningPlan, InstanceCleaner, Readers
+from tests.redact.ocr.drawing import Blind
 from tests.redact.pixels.making import Made, describe, native, opened, save, save_frames
 from tests.support.models import readers
 
@@ -84,14 +84,6 @@ def test_what_the_first_reader_misses_the_second_has_removed(tmp_path: Path) -> 
     made = burned(tmp_path / "in.dcm")
     both = readers()
 
-    class Blind(TextReader):
-        """A reader that has lost its sight: the weights of the cleaner missing every line."""
-
-        def __init__(self) -> None: ...
-
-        def read(self, picture: Any) -> tuple[Any, ...]:  # noqa: ARG002
-            return ()
-
     cleaned = InstanceCleaner(plan(made, Readers(Blind(), both.prover))).run(made.path, tmp_path / "out.dcm")
     assert cleaned.proved
     assert {str(box.rule) for box in cleaned.boxes} == {"ordered"}
@@ -99,14 +91,6 @@ def test_what_the_first_reader_misses_the_second_has_removed(tmp_path: Path) -> 
 
 def test_a_blind_prover_proves_nothing(tmp_path: Path) -> None:
     made = burned(tmp_path / "in.dcm")
-
-    class Blind(TextReader):
-        """Its canary goes unread, so its silence counts for nothing."""
-
-        def __init__(self) -> None: ...
-
-        def read(self, picture: Any) -> tuple[Any, ...]:  # noqa: ARG002
-            return ()
 
     with pytest.raises(HeldError) as caught:
         InstanceCleaner(plan(made, Readers(readers().cleaner, Blind()))).run(made.path, tmp_path / "out.dcm")

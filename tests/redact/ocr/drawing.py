@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.inference.readers import open_reader, open_store
+from exchange.domain.stage import ModelSession
+from redact.ocr.lines import ReadLine
 from redact.ocr.reader import TextReader
 
 CATALOGUE = Path(__file__).parents[3] / "config" / "models.yaml"
@@ -36,3 +38,28 @@ def write(
     cv2.putText(picture, text, at, font, size, value, 1, cv2.LINE_8)
     (width, height), _ = cv2.getTextSize(text, font, size, 1)
     return at[0], at[1] - height, at[0] + width, at[1]
+
+
+class Watched:
+    """A model session that notes the shapes of what it is given."""
+
+    def __init__(self, session: ModelSession[NDArray[np.float32]]) -> None:
+        self._session = session
+        self.name, self.version, self.sha256 = session.name, session.version, session.sha256
+        self.provider, self.characters = session.provider, session.characters
+        self.shapes: list[tuple[int, ...]] = []
+
+    def infer(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Note, and run."""
+        self.shapes.append(batch.shape)
+        return self._session.infer(batch)
+
+
+class Blind(TextReader):
+    """A reader that has lost its sight: weights that miss every line."""
+
+    def __init__(self) -> None: ...
+
+    def read(self, picture: NDArray[np.uint8], *_: Any, **__: Any) -> tuple[ReadLine, ...]:  # noqa: ARG002
+        """Nothing."""
+        return ()

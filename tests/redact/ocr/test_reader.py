@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 from redact.ocr.detector import TextDetector
 from redact.ocr.lines import Picture, Quad, ReadLine
@@ -14,7 +13,7 @@ from redact.ocr.recogniser import cut
 from redact.ocr.settings import ReaderSettings
 from redact.pixels.policy import PixelPolicy
 from redact.pixels.rules import TextMode
-from tests.redact.ocr.drawing import ground, reader, write
+from tests.redact.ocr.drawing import Watched, ground, reader, write
 
 
 def texts(lines: tuple[ReadLine, ...]) -> str:
@@ -179,21 +178,10 @@ def test_margins_cost_nothing_and_change_no_place(*, colour: bool) -> None:
     whole[200:360, 300:556] = inner
     if colour:
         whole = np.repeat(whole[:, :, np.newaxis], 3, axis=2)
-    seen: list[tuple[int, ...]] = []
     models = reader("cleaner").models
-
-    class Watched:
-        name, version, sha256, provider = models[0].name, models[0].version, models[0].sha256, "cpu"
-        characters = models[0].characters
-
-        def infer(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
-            seen.append(batch.shape)
-            return models[0].infer(batch)
-
-    (line,) = {
-        (one.x0 // 16, one.y0 // 16)
-        for one in TextReader(Watched(), models[1]).read(whole)
-        if "LIND" in one.text
-    }
-    assert line == ((300 + 40) // 16, (200 + 48) // 16)
-    assert all(rows * columns < 0.5 * 512 * 640 for _, _, rows, columns in seen)
+    watched = Watched(models[0])
+    lines = TextReader(watched, models[1]).read(whole)
+    (place,) = {(one.x0 // 16, one.y0 // 16) for one in lines if "LIND" in one.text}
+    assert place == ((300 + 40) // 16, (200 + 48) // 16)
+    assert watched.shapes
+    assert all(rows * columns < 0.5 * 512 * 640 for _, _, rows, columns in watched.shapes)

@@ -18,11 +18,11 @@ from exchange.domain.identifiers import HarvestedIdentifiers
 from redact.identifiers.harvest import harvest
 from redact.identifiers.pseudonymiser import Pseudonymiser
 from redact.ocr.lines import ReadLine
-from redact.ocr.reader import TextReader
 from redact.pixels.boxes import BoxRule
 from redact.pixels.own import OwnText, Whose
 from redact.pixels.patients import OwnTexts
 from redact.stage import CleanedInstance, CleaningPlan, InstanceCleaner, Readers
+from tests.redact.ocr.drawing import Blind
 from tests.redact.pixels.making import Made, native, opened
 from tests.support.models import readers
 
@@ -187,14 +187,6 @@ def test_somebody_elses_identity_holds_the_instance(tmp_path: Path, text: str) -
 
 
 def test_the_second_reader_holds_what_the_first_overlooked(tmp_path: Path) -> None:
-    class Blind(TextReader):
-        """Weights that miss every line."""
-
-        def __init__(self) -> None: ...
-
-        def read(self, picture: Any) -> tuple[Any, ...]:  # noqa: ARG002
-            return ()
-
     made = burned(tmp_path / "in.dcm", "Name: RAVENSCROFT BASIL")
     with pytest.raises(HeldError) as caught:
         cleaned(made, tmp_path / "out.dcm", Readers(Blind(), readers().prover))

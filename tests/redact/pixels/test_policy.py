@@ -1,5 +1,6 @@
 """Deciding: the band between the gates, markers, modes by what an object is; identifiers before all of it."""
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,7 @@ PERSON = HarvestedIdentifiers(
 )
 NOBODY = HarvestedIdentifiers()
 ALL = frozenset(Marker)
+_THICK = (("KELLER", 0.55), ("KEL", 0.9), ("KELL", 0.9))
 
 
 def line(text: str, confidence: float = 0.9, score: float = 0.8, *, beside: bool = False) -> ReadLine:
@@ -90,6 +92,11 @@ def test_strictly_a_line_is_what_detector_and_recogniser_take_for_one(
     text: str, confidence: float, score: float, outcome: Outcome
 ) -> None:
     assert verdict(line(text, confidence, score)).outcome is outcome
+
+
+def test_strictly_what_is_as_thick_as_an_organ_is_never_uncertain() -> None:
+    thick = [replace(line(text, confidence), huge=True) for text, confidence in _THICK]
+    assert [verdict(one).outcome for one in thick] == [Outcome.KEPT, Outcome.KEPT, Outcome.REMOVED]
 
 
 @pytest.mark.parametrize(
