@@ -39,6 +39,7 @@ class PixelPolicy:
         reformatted_modalities: Where ImageType SECONDARY means a reformat or a map, that is anatomy, and
             not a capture.
         all_text_gate: Confidence from which any line goes in `all-text` mode.
+        all_text_lone: The same for a lone letter or digit: focus marks and organs read as one.
         all_text_characters: Letters and digits that it must have there; 0 lets signs such as `***` go too.
         strict_gate: Confidence from which a line goes in `strict` mode.
         strict_characters: Letters and digits that it must have there; twice as many where it is as thick as
@@ -69,6 +70,7 @@ class PixelPolicy:
     slide: str = "1.2.840.10008.5.1.4.1.1.77.1.6"
     reformatted_modalities: frozenset[str] = frozenset({"CT", "MR", "PT", "NM"})
     all_text_gate: float = 0.5
+    all_text_lone: float = 0.85
     all_text_characters: int = 0
     strict_gate: float = 0.6
     strict_characters: int = 2
@@ -147,14 +149,15 @@ class PixelPolicy:
         rule, letters = BoxRule.ALL_TEXT, _letters(line)
         if letters < self.all_text_characters:
             return kept(f"{rule}: fewer than {self.all_text_characters} letters or digits identify nobody")
-        if line.confidence >= self.all_text_gate:
-            return removed(rule, f"{rule}: confidence {_shown(line)}, the gate is {self.all_text_gate:.2f}")
+        gate = self.all_text_lone if letters == 1 else self.all_text_gate
+        if line.confidence >= gate:
+            return removed(rule, f"{rule}: confidence {_shown(line)}, the gate is {gate:.2f}")
         if line.beside and line.confidence >= self.beside_gate:
             return removed(rule, f"{rule}: beside a line that was surely read")
         unread = line.score >= self.unread_score and line.confidence >= self.unread_gate
         if unread and letters >= self.strict_characters:
             return removed(BoxRule.UNREAD, f"{rule}: plainly writing, though hardly read")
-        return kept(f"{rule}: confidence {_shown(line)} below the gate {self.all_text_gate:.2f}")
+        return kept(f"{rule}: confidence {_shown(line)} below the gate {gate:.2f}")
 
     def _strict(self, line: ReadLine) -> Verdict:
         rule, letters, least = BoxRule.STRICT, _letters(line), self.strict_characters

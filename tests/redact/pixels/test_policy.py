@@ -103,6 +103,9 @@ def test_strictly_what_is_as_thick_as_an_organ_is_never_uncertain() -> None:
     ("one", "rule"),
     [
         (line("KELLER", 0.50, 0.4), BoxRule.ALL_TEXT),
+        (line("***", 0.50, 0.4), BoxRule.ALL_TEXT),
+        (line("6", 0.84, 0.9), None),
+        (line("6", 0.85, 0.9), BoxRule.ALL_TEXT),
         (line("KELLER", 0.49, 0.84), None),
         (line("KELLER", 0.49, 0.85), BoxRule.UNREAD),
         (line("K", 0.49, 0.85), None),
