@@ -1,17 +1,27 @@
 """Text in pixels against peers: what is removed, what stays readable, what it costs, in one run.
 
+    python -m benchmarks.pixels [--only accuracy,speed] [--seed N] [--pictures K] [--out FILE]
     python -m benchmarks.pixels --draw DIR [--seed N] [--pictures K]
 
 With `--draw` the pictures are only written out, with the truth about them. The default seed is held out:
-while the reader is worked on, use seeds below 1000.
+while the reader is worked on, use seeds below 1000. Peers are installed once into environments of their own
+(`--cache`); `--peers ''` leaves them out. The exit status is 0 whatever is won or lost; the table says it.
 """
 
 import argparse
+import tempfile
+from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks.pixels import drawn
+from benchmarks import environments
+from benchmarks.pixels import accuracy, contestants, drawn
+from benchmarks.pixels.contestants import Contestant
+from benchmarks.pixels.table import Must
+from benchmarks.wire import machine
+from benchmarks.wire.__main__ import report
 
 HELD_OUT = 20261205
+_PEERS = (contestants.RAPIDOCR, contestants.TESSERACT, contestants.PRESIDIO)
 
 
 def main() -> None:
@@ -19,14 +29,46 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("--only", default="accuracy")
     parser.add_argument(
         "--draw", type=Path, help="write the pictures and their truth there, and nothing else"
     )
     parser.add_argument("--seed", type=int, default=HELD_OUT)
     parser.add_argument("--pictures", type=int, default=300)
+    parser.add_argument("--peers", default=",".join(_PEERS))
+    parser.add_argument("--cache", type=Path, default=environments.cache_folder())
+    parser.add_argument("--dir", type=Path, help="where everyone writes (default: the temporary folder)")
+    parser.add_argument("--out", type=Path, help="write the tables there as well")
     options = parser.parse_args()
     if options.draw is not None:
         drawn.draw(options.draw, options.seed, options.pictures)
+        return
+    names = [name for name in options.peers.split(",") if name]
+    with tempfile.TemporaryDirectory(prefix="lg-pixels-", dir=options.dir) as name:
+        folder = Path(name)
+        versions = ", ".join(contestants.version(one) for one in names)
+        today = f"{datetime.now(UTC):%Y-%m-%d}"
+        title = f"# text in pixels, {today}, seed {options.seed}, against {versions or 'nobody'}"
+        report([title, *machine.hardware(folder)], options.out, fresh=True)
+        run(folder, names, options)
+
+
+def run(folder: Path, names: list[str], options: argparse.Namespace) -> None:
+    """The parts that are asked for."""
+    only = options.only.split(",")
+    peers = [one for one in (contestants.peer(name, options.cache) for name in names) if one is not None]
+    everyone: list[Contestant] = [*contestants.ours(), *peers]
+    musts: list[Must] = []
+    try:
+        if "accuracy" in only:
+            scores = accuracy.run(folder, everyone, seed=options.seed, count=options.pictures)
+            report(["", *accuracy.table(scores), *accuracy.weakest(scores)], options.out)
+            musts += accuracy.musts(scores)
+    finally:
+        contestants.stop(everyone)
+    lost = sum(not one.won for one in musts)
+    summary = f"required: {len(musts) - lost} won, {lost} lost"
+    report(["", *(one.line() for one in musts), summary], options.out)
 
 
 if __name__ == "__main__":
