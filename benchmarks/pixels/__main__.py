@@ -14,13 +14,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks import environments
-from benchmarks.pixels import accuracy, contestants, drawn
+from benchmarks.pixels import accuracy, contestants, drawn, originals, readability
 from benchmarks.pixels.contestants import Contestant
 from benchmarks.pixels.table import Must
 from benchmarks.wire import machine
 from benchmarks.wire.__main__ import report
 
 HELD_OUT = 20261205
+_READERS = (contestants.TESSERACT, contestants.RAPIDOCR_4)
 _PEERS = (contestants.RAPIDOCR, contestants.TESSERACT, contestants.PRESIDIO)
 
 
@@ -35,6 +36,7 @@ def main() -> None:
     )
     parser.add_argument("--seed", type=int, default=HELD_OUT)
     parser.add_argument("--pictures", type=int, default=300)
+    parser.add_argument("--originals", type=int, default=200, help="at most so many images without text")
     parser.add_argument("--peers", default=",".join(_PEERS))
     parser.add_argument("--cache", type=Path, default=environments.cache_folder())
     parser.add_argument("--dir", type=Path, help="where everyone writes (default: the temporary folder)")
@@ -57,18 +59,32 @@ def run(folder: Path, names: list[str], options: argparse.Namespace) -> None:
     """The parts that are asked for."""
     only = options.only.split(",")
     peers = [one for one in (contestants.peer(name, options.cache) for name in names) if one is not None]
-    everyone: list[Contestant] = [*contestants.ours(), *peers]
     musts: list[Must] = []
-    try:
-        if "accuracy" in only:
-            scores = accuracy.run(folder, everyone, seed=options.seed, count=options.pictures)
-            report(["", *accuracy.table(scores), *accuracy.weakest(scores)], options.out)
-            musts += accuracy.musts(scores)
-    finally:
-        contestants.stop(everyone)
+    if "accuracy" in only:
+        musts += _accuracy(folder, [*contestants.ours(), *peers], options)
     lost = sum(not one.won for one in musts)
     summary = f"required: {len(musts) - lost} won, {lost} lost"
     report(["", *(one.line() for one in musts), summary], options.out)
+
+
+def _accuracy(folder: Path, everyone: list[Contestant], options: argparse.Namespace) -> list[Must]:
+    """What is removed, what stays readable, and what is removed of images without text."""
+    names = _READERS if options.peers else ()
+    readers = [one for one in (contestants.peer(name, options.cache) for name in names) if one is not None]
+    try:
+        seen = readability.Readings(folder, readers)
+        scores = accuracy.run(
+            folder, everyone, seed=options.seed, count=options.pictures, watch=seen.watch if readers else None
+        )
+        report(["", *accuracy.table(scores), *accuracy.weakest(scores)], options.out)
+        report(["", *readability.table(seen)], options.out)
+        # The reader alone takes all text, whatever the image: it has no place among originals.
+        cleaning = [one for one in everyone if one.label != contestants.READER]
+        tallies = originals.run(folder, cleaning, options.originals)
+        report(["", *originals.table(tallies)], options.out)
+    finally:
+        contestants.stop([*everyone, *readers])
+    return [*accuracy.musts(scores), *readability.musts(seen), *originals.musts(tallies)]
 
 
 if __name__ == "__main__":

@@ -32,6 +32,7 @@ class Answer:
         status: `out`, `held` or `crashed`.
         boxes: What it removed: x0, y0, x1, y1, half-open.
         texts: What it read.
+        removed: How many boxes in all frames; `boxes` are those of the first.
         output: The cleaned file, where it wrote one.
     """
 
@@ -40,6 +41,7 @@ class Answer:
     boxes: tuple[Box, ...] = ()
     texts: tuple[str, ...] = ()
     milliseconds: float = 0.0
+    removed: int = 0
     output: Path | None = None
 
 
@@ -76,6 +78,7 @@ class Contestant:
             boxes=tuple((box[0], box[1], box[2], box[3]) for box in told["boxes"]),
             texts=tuple(told["texts"]),
             milliseconds=told["milliseconds"],
+            removed=told.get("removed", len(told["boxes"])),
             output=Path(told["output"]) if told["output"] else None,
         )
 

@@ -66,7 +66,8 @@ def whole():
             raise Held(str(error.code)) from error
         spent = (time.perf_counter() - begun) * 1000
         first = [box for box in cleaned.boxes if box.frame == 0]
-        return {"boxes": places(first), "output": str(target), "milliseconds": spent}
+        removed = len(cleaned.boxes)
+        return {"boxes": places(first), "removed": removed, "output": str(target), "milliseconds": spent}
 
     return work
 
