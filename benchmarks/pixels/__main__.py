@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks import environments
-from benchmarks.pixels import accuracy, contestants, drawn, originals, readability
+from benchmarks.pixels import accuracy, contestants, drawn, originals, readability, speed
 from benchmarks.pixels.contestants import Contestant
 from benchmarks.pixels.table import Must
 from benchmarks.wire import machine
@@ -30,13 +30,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--only", default="accuracy")
+    parser.add_argument("--only", default="accuracy,speed")
     parser.add_argument(
         "--draw", type=Path, help="write the pictures and their truth there, and nothing else"
     )
     parser.add_argument("--seed", type=int, default=HELD_OUT)
-    parser.add_argument("--pictures", type=int, default=300)
+    parser.add_argument("--pictures", type=int, default=200)
     parser.add_argument("--originals", type=int, default=200, help="at most so many images without text")
+    parser.add_argument("--slices", type=int, default=300, help="of the CT study")
+    parser.add_argument("--frames", default="10,100,1000", help="of the clips whose memory is measured")
     parser.add_argument("--peers", default=",".join(_PEERS))
     parser.add_argument("--cache", type=Path, default=environments.cache_folder())
     parser.add_argument("--dir", type=Path, help="where everyone writes (default: the temporary folder)")
@@ -62,6 +64,8 @@ def run(folder: Path, names: list[str], options: argparse.Namespace) -> None:
     musts: list[Must] = []
     if "accuracy" in only:
         musts += _accuracy(folder, [*contestants.ours(), *peers], options)
+    if "speed" in only:
+        musts += _speed(folder, [one for one in peers if one.label != contestants.PRESIDIO], options)
     lost = sum(not one.won for one in musts)
     summary = f"required: {len(musts) - lost} won, {lost} lost"
     report(["", *(one.line() for one in musts), summary], options.out)
@@ -85,6 +89,24 @@ def _accuracy(folder: Path, everyone: list[Contestant], options: argparse.Namesp
     finally:
         contestants.stop([*everyone, *readers])
     return [*accuracy.musts(scores), *readability.musts(seen), *originals.musts(tallies)]
+
+
+def _speed(folder: Path, peers: list[Contestant], options: argparse.Namespace) -> list[Must]:
+    """What it costs; everyone with one thread. Presidio reads files, not pictures: it has no part in this."""
+    try:
+        cases = speed.sizes(folder, peers)
+        cases.append(speed.clip(folder, peers))
+        report(["", *(line for case in cases for line in [*case.lines(), ""])], options.out)
+        lines, musts = speed.study(folder, options.slices, peers)
+        report(lines, options.out)
+    finally:
+        contestants.stop(peers)
+    case, flat = speed.memory(folder, [int(count) for count in options.frames.split(",")])
+    report(["", *case.lines()], options.out)
+    for one in (each for case in cases for each in case.comparisons if each.required):
+        what = f"{one.ours}: times faster than {one.theirs} on {cases[0].title}"
+        musts.insert(0, Must(what, cases[0].ratio(one), float(one.required or 0)))
+    return musts + flat
 
 
 if __name__ == "__main__":

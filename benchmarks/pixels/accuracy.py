@@ -69,11 +69,13 @@ def table(scores: Scores) -> list[str]:
         lines += [
             row("", list(by_label)),
             row("recall of text pixels", [f"{one.all.recall:.4f}" for one in every]),
+            row("  mean over the lines", [f"{one.all.mean:.4f}" for one in every]),
             row(
                 "lines lost (less than half covered)", [f"{one.all.lost} of {one.all.lines}" for one in every]
             ),
             row("false area, % of the pictures", [f"{100 * one.false_share:.3f}" for one in every]),
             row("pictures held / crashed", [_kept(one) for one in every]),
+            *_reasons(by_label),
             "  by what makes it hard: recall, lines lost of lines",
         ]
         for dimension in _DIMENSIONS:
@@ -105,6 +107,15 @@ def musts(scores: Scores) -> list[Must]:
 
 def _kept(one: Score) -> str:
     return f"{one.statuses['held']} / {one.statuses['crashed']}"
+
+
+def _reasons(by_label: dict[str, Score]) -> list[str]:
+    """Why pictures did not come out."""
+    return [
+        f"    {label}: " + ", ".join(f"{reason} {count}" for reason, count in one.kept.most_common())
+        for label, one in by_label.items()
+        if one.kept
+    ]
 
 
 def _cell(one: Score, tag: tuple[str, str]) -> str:

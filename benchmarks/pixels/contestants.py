@@ -19,7 +19,7 @@ PINS = Path(__file__).parent / "peers"
 LOCKGATE, READER, PROVER = "lockgate", "lockgate reader", "lockgate prover"
 RAPIDOCR, RAPIDOCR_4 = "rapidocr", "rapidocr-onnxruntime"
 TESSERACT, PRESIDIO = "tesseract", "presidio-image-redactor"
-_START_SECONDS, _ANSWER_SECONDS = 300.0, 300.0
+_START_SECONDS = 300.0
 
 Box = tuple[int, int, int, int]
 
@@ -34,6 +34,7 @@ class Answer:
         texts: What it read.
         removed: How many boxes in all frames; `boxes` are those of the first.
         output: The cleaned file, where it wrote one.
+        peak_mib: Its process's peak memory, where it says so.
     """
 
     status: str
@@ -43,6 +44,7 @@ class Answer:
     milliseconds: float = 0.0
     removed: int = 0
     output: Path | None = None
+    peak_mib: float = 0.0
 
 
 @dataclass
@@ -53,11 +55,13 @@ class Contestant:
         label: How it is called in the tables.
         command: Script in `children/` and its arguments.
         python: Of its own environment; ours for Lockgate and rapidocr, which we have as a dependency.
+        seconds: For an answer.
     """
 
     label: str
     command: tuple[str, ...]
     python: Path = Path(sys.executable)
+    seconds: float = 300.0
     _child: "subprocess.Popen[bytes] | None" = field(default=None, repr=False)
 
     def ask(self, **question: object) -> Answer:
@@ -67,7 +71,7 @@ class Contestant:
             return Answer("crashed", "does not start")
         child.stdin.write((json.dumps(question, default=str) + "\n").encode())
         child.stdin.flush()
-        line = _line(child, _ANSWER_SECONDS)
+        line = _line(child, self.seconds)
         if not line:
             self.stop()
             return Answer("crashed", "died or did not answer")
@@ -80,6 +84,7 @@ class Contestant:
             milliseconds=told["milliseconds"],
             removed=told.get("removed", len(told["boxes"])),
             output=Path(told["output"]) if told["output"] else None,
+            peak_mib=told.get("peakMiB", 0.0),
         )
 
     def _start(self) -> "subprocess.Popen[bytes] | None":

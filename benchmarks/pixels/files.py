@@ -27,17 +27,17 @@ def write(one: Lettered, path: Path) -> Path:
         ds = _ct(one)
     else:
         ds = _image(one.stored, UltrasoundImageStorage if number % 2 else SecondaryCaptureImageStorage)
-    _identify(ds, one.person, number)
+    identify(ds, one.person, number)
     return save(ds, path)
 
 
 def cine(frames: NDArray[np.uint8], who: Person, path: Path) -> Path:
-    """An ultrasound clip: frames x rows x columns x 3."""
+    """An ultrasound clip: frames x rows x columns, or x 3 in RGB."""
     ds = _image(frames[0], UltrasoundMultiFrameImageStorage)
     ds.NumberOfFrames, ds.PixelData = len(frames), frames.tobytes()
     ds.FrameTime = "33"
     ds.FrameIncrementPointer = 0x00181063
-    _identify(ds, who, 1)
+    identify(ds, who, 1)
     return save(ds, path)
 
 
@@ -54,7 +54,8 @@ def save(ds: Dataset, path: Path) -> Path:
     return path
 
 
-def _identify(ds: Dataset, who: Person, number: int) -> None:
+def identify(ds: Dataset, who: Person, number: int) -> None:
+    """Everything that a header says of a person, and the UIDs of the n-th study."""
     ds.SpecificCharacterSet = "ISO_IR 192"
     ds.PatientName, ds.PatientID = who.patient_name, who.patient_id
     ds.PatientBirthDate, ds.PatientSex = f"{who.born:%Y%m%d}", "O"
@@ -77,7 +78,7 @@ def _image(stored: NDArray[np.generic], sop_class: str) -> Dataset:
     if ds.Modality == "OT":
         ds.ConversionType = "WSD"
     ds.PatientOrientation = ""
-    _pixels(ds, stored)
+    describe_pixels(ds, stored)
     return ds
 
 
@@ -93,11 +94,12 @@ def _ct(one: Lettered) -> Dataset:
     ds.FrameOfReferenceUID, ds.PositionReferenceIndicator = f"{_ROOT}.9", ""
     ds.ImagePositionPatient, ds.ImageOrientationPatient = [0, 0, 0], [1, 0, 0, 0, 1, 0]
     ds.PixelSpacing, ds.SliceThickness, ds.KVP = [0.5, 0.5], "1", "120"
-    _pixels(ds, one.stored)
+    describe_pixels(ds, one.stored)
     return ds
 
 
-def _pixels(ds: Dataset, stored: NDArray[np.generic]) -> None:
+def describe_pixels(ds: Dataset, stored: NDArray[np.generic]) -> None:
+    """One frame and its attributes (PS3.3 C.7.6.3)."""
     ds.Rows, ds.Columns = stored.shape[:2]
     ds.SamplesPerPixel = 3 if stored.ndim == 3 else 1
     ds.PhotometricInterpretation = "RGB" if stored.ndim == 3 else "MONOCHROME2"

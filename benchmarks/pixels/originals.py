@@ -5,6 +5,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 
 from PIL import Image
@@ -22,7 +23,11 @@ _MODALITIES = frozenset({"CT", "MR", "PT", "NM", "US", "DX", "CR", "RF", "XA", "
 _OF_A_FOLDER, _MOST_FRAMES, _SMALLEST = 12, 16, 64
 _NOT = (
     "ruby-misc/implicit_us_jpeg2k-lossless-mono2-multiframe.dcm",  # the cut-off feet of a line at its top
-    "codec-ct-ge-all-ts/CTImage.dcm_",  # one image in many syntaxes: once is enough
+    # One image in many syntaxes: once is enough.
+    "codec-ct-ge-all-ts/CTImage.dcm_",
+    "codec-ct-ge-all-ts/1_CTImage.dcm_JPEG2000TransferSyntax",
+    "codec-ct-ge-all-ts/1_CTImage.dcm_JPEGLSLossy",
+    "codec-ct-ge-all-ts/1_CTImage.dcm_JPEGProcess1",
 )
 _FALSE, _TOUCHED = 0.0005, 0.02
 
@@ -146,8 +151,13 @@ def _spread(listed: list[Path], count: int) -> list[Path]:
 
 
 def _pictures(listed: Sequence[Path]) -> Iterator[tuple[Path, Picture]]:
+    seen: set[bytes] = set()
     for path in listed:
         try:
-            yield path, View(path).frame(0)[0]
+            picture = View(path).frame(0)[0]
+            digest = sha256(picture.tobytes()).digest()
+            if digest not in seen:
+                yield path, picture
+            seen.add(digest)
         except (HeldError, InputError) as error:
             print(f"({path.name} is left out: {error.code})", file=sys.stderr)

@@ -1,6 +1,6 @@
 """What was removed against what is text: recall by tag, lines lost, area removed beside any text."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -26,11 +26,13 @@ class Tally:
     covered: int = 0
     lines: int = 0
     lost: int = 0
+    shares: float = 0.0
 
     def add(self, pixels: int, covered: int) -> None:
         """One line."""
         self.pixels += pixels
         self.covered += covered
+        self.shares += covered / pixels
         self.lines += 1
         self.lost += covered < _LOST * pixels
 
@@ -38,6 +40,11 @@ class Tally:
     def recall(self) -> float:
         """Share of the text's pixels; 1 where there were none."""
         return self.covered / self.pixels if self.pixels else 1.0
+
+    @property
+    def mean(self) -> float:
+        """Of the lines' own shares: a large line counts like a small one."""
+        return self.shares / self.lines if self.lines else 1.0
 
 
 @dataclass
@@ -49,6 +56,7 @@ class Score:
         false: Pixels removed that are not within a line's height of any line.
         area: Pixels of the pictures.
         statuses: How many pictures came out, were held, crashed.
+        kept: Why pictures did not come out.
         weak: The lines least covered, worst first: share, picture, line.
     """
 
@@ -56,12 +64,14 @@ class Score:
     false: int = 0
     area: int = 0
     statuses: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    kept: Counter[str] = field(default_factory=Counter)
     weak: list[tuple[float, str, Line]] = field(default_factory=list)
 
     def add(self, picture: Lettered, answer: Answer) -> None:
         """One picture; a held one, or one that crashed the contestant, counts as that and nothing else."""
         self.statuses[answer.status] += 1
         if answer.status != "out":
+            self.kept[f"{answer.status} {answer.reason}".strip()] += 1
             return
         removed = filled(picture.size, answer.boxes)
         for line in picture.lines:

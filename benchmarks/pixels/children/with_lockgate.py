@@ -1,5 +1,10 @@
-"""Lockgate: `reader` reads the picture and takes all text; `whole` cleans and proves the DICOM file."""
+"""Lockgate, by what is asked for on the command line.
 
+`cleaner` or `prover`: that reader on the picture, where all text goes; `pixels`: reading and deciding of the
+DICOM file; `whole`: cleaned and proved; `unread`: that without the proof's second reading.
+"""
+
+import resource
 import sys
 import time
 from pathlib import Path
@@ -10,11 +15,13 @@ from answering import Held, answer
 
 from agent.config.profiles import load_profile
 from agent.inference.readers import open_reader, open_store
-from exchange.dicomio.header import read_header
+from exchange.dicomio.examine import examine
+from exchange.dicomio.header import read_header, read_header_at
 from exchange.domain.errors import HeldError
 from redact.identifiers.harvest import harvest
 from redact.identifiers.pseudonymiser import Pseudonymiser
 from redact.pixels.boxes import BoxRule, TextBox, merge
+from redact.pixels.clean import clean_pixels
 from redact.pixels.policy import PixelPolicy
 from redact.stage import CleaningPlan, InstanceCleaner, Readers
 
@@ -46,28 +53,60 @@ def pictures(name):
     return work
 
 
-def whole():
-    """Clean and prove, as `lockgate clean` does with a study of one file."""
-    profile, readers = load_profile("default"), Readers(reader("cleaner"), reader("prover"))
+def deciding():
+    """Read and decide, without writing anything."""
+    weights = reader("cleaner")
+
+    def work(question):
+        source = Path(question["dicom"])
+        begun = time.perf_counter()
+        layout = examine(source)
+        header = read_header_at(layout)
+        try:
+            found = clean_pixels(source, layout, header, weights, PixelPolicy(), harvest(header))
+        except HeldError as error:
+            raise Held(str(error.code)) from error
+        spent = (time.perf_counter() - begun) * 1000
+        first = [box for box in found.boxes if box.frame == 0]
+        return {"boxes": places(first), "removed": len(found.boxes), "milliseconds": spent}
+
+    return work
+
+
+def whole(*, proof):
+    """Clean and prove, as a worker of `lockgate clean` does; what a study's files share is compiled once."""
+    profile = load_profile("default")
+    readers = Readers(reader("cleaner"), reader("prover") if proof else None)
+    cleaners = {}
 
     def work(question):
         source, target = Path(question["dicom"]), Path(question["out"])
         begun = time.perf_counter()
-        plan = CleaningPlan(
-            profile=profile,
-            pseudonymiser=Pseudonymiser(KEY, "benchmark"),
-            identifiers=harvest(read_header(source)),
-            readers=readers,
-            canary_seed=b"benchmark",
-        )
+        header = read_header(source)
+        study = str(header.get("StudyInstanceUID", source))
+        if study not in cleaners:
+            cleaners.clear()
+            plan = CleaningPlan(
+                profile=profile,
+                pseudonymiser=Pseudonymiser(KEY, "benchmark"),
+                identifiers=harvest(header),
+                readers=readers,
+                canary_seed=b"benchmark",
+            )
+            cleaners[study] = InstanceCleaner(plan)
         try:
-            cleaned = InstanceCleaner(plan).run(source, target)
+            cleaned = cleaners[study].run(source, target)
         except HeldError as error:
             raise Held(str(error.code)) from error
         spent = (time.perf_counter() - begun) * 1000
         first = [box for box in cleaned.boxes if box.frame == 0]
-        removed = len(cleaned.boxes)
-        return {"boxes": places(first), "removed": removed, "output": str(target), "milliseconds": spent}
+        return {
+            "boxes": places(first),
+            "removed": len(cleaned.boxes),
+            "output": str(target),
+            "milliseconds": spent,
+            "peakMiB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        }
 
     return work
 
@@ -76,4 +115,9 @@ def places(boxes):
     return [[box.x0, box.y0, box.x1, box.y1] for box in boxes]
 
 
-answer(whole() if what == "whole" else pictures(what))
+if what == "pixels":
+    answer(deciding())
+elif what in {"whole", "unread"}:
+    answer(whole(proof=what == "whole"))
+else:
+    answer(pictures(what))
