@@ -46,6 +46,7 @@ _HERSHEY = {
     "Hershey complex": cv2.FONT_HERSHEY_COMPLEX,
     "Hershey triplex": cv2.FONT_HERSHEY_TRIPLEX,
 }
+_HERSHEY_SHARE = 0.35
 _SMALLEST_HERSHEY = 10  # below it the strokes run together
 
 
@@ -72,7 +73,7 @@ def choose(chance: Chance, script: Script, text: str, height: int) -> str:
     """A font for a text, by name."""
     drawn = families(script)
     strokes = script is Script.LATIN and text.isascii() and height >= _SMALLEST_HERSHEY
-    if strokes and (not drawn or chance.random() < 0.35):
+    if not drawn or (strokes and chance.random() < _HERSHEY_SHARE):
         return chance.choice(tuple(_HERSHEY))
     return chance.choice(drawn)
 

@@ -18,9 +18,9 @@ class Held(Exception):  # noqa: N818 - no error
 
 
 def box_of(points: object) -> list[int]:
-    """The upright box around the corners of a quadrilateral."""
-    xs, ys = [float(point[0]) for point in points], [float(point[1]) for point in points]  # type: ignore[attr-defined]
-    return [math.floor(min(xs)), math.floor(min(ys)), math.ceil(max(xs)), math.ceil(max(ys))]
+    """The upright box around the corners, themselves pixels of it, of a quadrilateral."""
+    xs, ys = [float(point[0]) for point in points], [float(point[1]) for point in points]
+    return [math.floor(min(xs)), math.floor(min(ys)), math.floor(max(xs)) + 1, math.floor(max(ys)) + 1]
 
 
 def answer(work: Callable[[dict], dict]) -> None:
