@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks import environments
-from benchmarks.pixels import accuracy, contestants, drawn, originals, readability, speed
+from benchmarks.pixels import accuracy, contestants, drawn, fonts, originals, readability, speed
 from benchmarks.pixels.contestants import Contestant
 from benchmarks.pixels.table import Must
 from benchmarks.wire import machine
@@ -23,6 +23,11 @@ from benchmarks.wire.__main__ import report
 HELD_OUT = 20261205
 _READERS = (contestants.TESSERACT, contestants.RAPIDOCR_4)
 _PEERS = (contestants.RAPIDOCR, contestants.TESSERACT, contestants.PRESIDIO)
+
+_HEAD = (
+    "# everyone as it comes, but with one thread; presidio with spaCy's small English model, its large one",
+    "# being on no package index; held pictures count as held, not as removed",
+)
 
 
 def main() -> None:
@@ -53,7 +58,7 @@ def main() -> None:
         versions = ", ".join(contestants.version(one) for one in names)
         today = f"{datetime.now(UTC):%Y-%m-%d}"
         title = f"# text in pixels, {today}, seed {options.seed}, against {versions or 'nobody'}"
-        report([title, *machine.hardware(folder)], options.out, fresh=True)
+        report([title, *_HEAD, f"# {fonts.told()}", *machine.hardware(folder)], options.out, fresh=True)
         run(folder, names, options)
 
 
@@ -96,7 +101,9 @@ def _speed(folder: Path, peers: list[Contestant], options: argparse.Namespace) -
     try:
         cases = speed.sizes(folder, peers)
         cases.append(speed.clip(folder, peers))
-        report(["", *(line for case in cases for line in [*case.lines(), ""])], options.out)
+        report(
+            ["", *(line for case in cases for line in [*case.lines(), speed.rates(case), ""])], options.out
+        )
         lines, musts = speed.study(folder, options.slices, peers)
         report(lines, options.out)
     finally:

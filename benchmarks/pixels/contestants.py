@@ -17,8 +17,9 @@ CHILDREN = Path(__file__).parent / "children"
 PINS = Path(__file__).parent / "peers"
 
 LOCKGATE, READER, PROVER = "lockgate", "lockgate reader", "lockgate prover"
-RAPIDOCR, RAPIDOCR_4 = "rapidocr", "rapidocr-onnxruntime"
-TESSERACT, PRESIDIO = "tesseract", "presidio-image-redactor"
+RAPIDOCR, RAPIDOCR_4 = "rapidocr", "rapidocr PP-v4"
+TESSERACT, PRESIDIO = "tesseract", "presidio"
+_PACKAGES = {RAPIDOCR_4: "rapidocr-onnxruntime", PRESIDIO: "presidio-image-redactor"}  # of their own pins
 _START_SECONDS = 300.0
 
 Box = tuple[int, int, int, int]
@@ -141,12 +142,16 @@ def peer(name: str, cache: Path, threads: int = 1) -> Contestant | None:
         return Contestant(RAPIDOCR, ("with_rapidocr.py", "rapidocr", str(threads)))
     if name == TESSERACT:
         return _there(Contestant(TESSERACT, ("with_tesseract.py", str(threads))), shutil.which("tesseract"))
-    python = environments.python_of(PINS / f"{name}.txt", cache)
+    python = environments.python_of(_pins(name), cache)
     if name == RAPIDOCR_4:
         command: tuple[str, ...] = ("with_rapidocr.py", "rapidocr_onnxruntime", str(threads))
     else:
         command = ("with_presidio.py",)
     return _there(Contestant(name, command, python or Path()), python)
+
+
+def _pins(name: str) -> Path:
+    return PINS / f"{_PACKAGES[name]}.txt"
 
 
 def _there(one: Contestant, found: object) -> Contestant | None:
@@ -165,7 +170,7 @@ def version(name: str) -> str:
         from importlib import metadata
 
         return f"{name} {metadata.version(name)}"
-    return f"{name} {environments.version_of(PINS / f'{name}.txt')}"
+    return f"{_PACKAGES[name]} {environments.version_of(_pins(name))}"
 
 
 def stop(everyone: Sequence[Contestant]) -> None:

@@ -18,6 +18,7 @@ from benchmarks.pixels.pictures import Form, Lettered
 
 _ROOT = "1.2.826.0.1.3680043.8.498.77"
 _INTERCEPT = -1024
+_TWELVE = 12
 
 
 def write(one: Lettered, path: Path) -> Path:
@@ -99,13 +100,17 @@ def _ct(one: Lettered) -> Dataset:
 
 
 def describe_pixels(ds: Dataset, stored: NDArray[np.generic]) -> None:
-    """One frame and its attributes (PS3.3 C.7.6.3)."""
+    """One frame and its attributes (PS3.3 C.7.6.3); of 16 bits, 12 where they are enough, as scanners store."""
+    if stored.dtype.kind == "i" and 0 <= int(stored.min()) and int(stored.max()) < 1 << _TWELVE:
+        stored = stored.astype(np.uint16)
     ds.Rows, ds.Columns = stored.shape[:2]
     ds.SamplesPerPixel = 3 if stored.ndim == 3 else 1
     ds.PhotometricInterpretation = "RGB" if stored.ndim == 3 else "MONOCHROME2"
     if stored.ndim == 3:
         ds.PlanarConfiguration = 0
     ds.BitsAllocated = ds.BitsStored = 8 * stored.dtype.itemsize
+    if stored.dtype == np.uint16:
+        ds.BitsStored = _TWELVE
     ds.HighBit = ds.BitsStored - 1
     ds.PixelRepresentation = int(stored.dtype.kind == "i")
     ds.PixelData = np.ascontiguousarray(stored).tobytes()

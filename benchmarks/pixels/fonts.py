@@ -69,6 +69,15 @@ def scripts() -> tuple[Script, ...]:
     return tuple(one for one in Script if one is Script.LATIN or families(one))
 
 
+def told() -> str:
+    """What can be drawn here, in one line."""
+    installed = {name for script in Script for name in families(script)}
+    known = {name for names in _FAMILIES.values() for name in names}
+    missing = [str(one) for one in Script if one not in scripts()]
+    left_out = f"; left out: {', '.join(missing)}" if missing else ""
+    return f"{len(installed)} of {len(known)} fonts and {len(_HERSHEY)} of strokes, {len(scripts())} scripts{left_out}"
+
+
 def choose(chance: Chance, script: Script, text: str, height: int) -> str:
     """A font for a text, by name."""
     drawn = families(script)

@@ -74,6 +74,11 @@ def clip(folder: Path, peers: Sequence[Contestant]) -> Case:
     return case
 
 
+def rates(case: Case) -> str:
+    """Frames a second."""
+    return "  frames a second: " + ", ".join(f"{name} {1000 / case.value(name):.1f}" for name in case.cells)
+
+
 def study(folder: Path, slices: int, peers: Sequence[Contestant]) -> tuple[list[str], list[Must]]:
     """A CT study by `lockgate clean --jobs 2`, and what of its cost is the proof."""
     inputs = folder / "ct"
