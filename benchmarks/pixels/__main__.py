@@ -86,7 +86,8 @@ def _accuracy(folder: Path, everyone: list[Contestant], options: argparse.Namesp
             folder, everyone, seed=options.seed, count=options.pictures, watch=seen.watch if readers else None
         )
         report(["", *accuracy.table(scores), *accuracy.weakest(scores)], options.out)
-        report(["", *readability.table(seen)], options.out)
+        if readers:
+            report(["", *readability.table(seen)], options.out)
         # The reader alone takes all text, whatever the image: it has no place among originals.
         cleaning = [one for one in everyone if one.label != contestants.READER]
         tallies = originals.run(folder, cleaning, options.originals)

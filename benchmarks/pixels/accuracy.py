@@ -16,6 +16,7 @@ from benchmarks.pixels.table import Must, row
 
 REAL, MADE = "real", "synthetic"
 _DIMENSIONS = ("seen", "height", "angle", "script", "contrast", "style", "ground", "font")
+_SEEN = ("seen", "visible")
 _RECALL = 0.995
 
 Scores = dict[str, dict[str, Score]]
@@ -69,6 +70,7 @@ def table(scores: Scores) -> list[str]:
         lines += [
             row("", list(by_label)),
             row("recall of text pixels", [f"{one.all.recall:.4f}" for one in every]),
+            row("  of lines that the window shows", [f"{one.tags[_SEEN].recall:.4f}" for one in every]),
             row("  mean over the lines", [f"{one.all.mean:.4f}" for one in every]),
             row(
                 "lines lost (less than half covered)", [f"{one.all.lost} of {one.all.lines}" for one in every]

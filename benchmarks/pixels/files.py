@@ -100,8 +100,8 @@ def _ct(one: Lettered) -> Dataset:
 
 
 def describe_pixels(ds: Dataset, stored: NDArray[np.generic]) -> None:
-    """One frame and its attributes (PS3.3 C.7.6.3); of 16 bits, 12 where they are enough, as scanners store."""
-    if stored.dtype.kind == "i" and 0 <= int(stored.min()) and int(stored.max()) < 1 << _TWELVE:
+    """One frame and its attributes (PS3.3 C.7.6.3); 12 bits where they are enough."""
+    if stored.dtype.kind == "i" and int(stored.min()) >= 0 and int(stored.max()) < 1 << _TWELVE:
         stored = stored.astype(np.uint16)
     ds.Rows, ds.Columns = stored.shape[:2]
     ds.SamplesPerPixel = 3 if stored.ndim == 3 else 1

@@ -75,7 +75,8 @@ def told() -> str:
     known = {name for names in _FAMILIES.values() for name in names}
     missing = [str(one) for one in Script if one not in scripts()]
     left_out = f"; left out: {', '.join(missing)}" if missing else ""
-    return f"{len(installed)} of {len(known)} fonts and {len(_HERSHEY)} of strokes, {len(scripts())} scripts{left_out}"
+    drawn = f"{len(installed)} of {len(known)} fonts and {len(_HERSHEY)} of strokes"
+    return f"{drawn}, {len(scripts())} scripts{left_out}"
 
 
 def choose(chance: Chance, script: Script, text: str, height: int) -> str:

@@ -28,6 +28,7 @@ _BUSY = 8.0  # standard deviation of the ground below a line
 _LEAST, _CLEAR = 18.0, 2.2  # contrast: grey levels, and times the ground's standard deviation
 _TEXT = 0.25  # of the contrast: what differs so much from the ground is text
 _SEEN = 0.6  # of the ink must differ from the ground: a line that mostly drowns is none
+_SHOWN = 0.75  # of the lines that could hide beyond the window do not
 _TRIES = 40
 
 
@@ -227,7 +228,7 @@ def _draw(canvas: Canvas, chance: Chance, draft: _Draft, before: Line | None) ->
 
 def _hidden(canvas: Canvas, chance: Chance, ground: Levels) -> tuple[Levels, float] | None:
     """A level beyond the window where the ground already lies at or beyond its end."""
-    if chance.random() < 0.4:
+    if chance.random() < _SHOWN:
         return None
     below, above = float(ground.max()) <= 0.5, float(ground.min()) >= 254.5
     if not (below or above):

@@ -23,6 +23,7 @@ from redact.identifiers.pseudonymiser import Pseudonymiser
 from redact.pixels.boxes import BoxRule, TextBox, merge
 from redact.pixels.clean import clean_pixels
 from redact.pixels.policy import PixelPolicy
+from redact.pixels.rules import TextMode
 from redact.stage import CleaningPlan, InstanceCleaner, Readers
 
 KEY = bytes(range(1, 33))
@@ -36,13 +37,13 @@ def reader(name):
 
 def pictures(name):
     """What the reader of this name would remove from a picture where all text goes."""
-    weights, gate = reader(name), PixelPolicy().all_text_gate
+    weights, policy = reader(name), PixelPolicy()
 
     def work(question):
         picture = cv2.imread(question["picture"], cv2.IMREAD_UNCHANGED)
         picture = np.ascontiguousarray(picture[..., ::-1]) if picture.ndim == 3 else picture
         begun = time.perf_counter()
-        lines = [line for line in weights.read(picture) if line.confidence >= gate]
+        lines = [one for one in weights.read(picture) if policy.gate(one, TextMode.ALL_TEXT).rule is not None]
         found = merge(
             TextBox(0, one.y0, one.x0, one.y1, one.x1, BoxRule.ALL_TEXT, one.confidence) for one in lines
         )
