@@ -14,6 +14,7 @@ from rapidfuzz import fuzz
 
 from benchmarks.pixels.contestants import LOCKGATE, Answer, Contestant
 from benchmarks.pixels.lettering import Line
+from benchmarks.pixels.people import Script
 from benchmarks.pixels.pictures import Form, Lettered
 from benchmarks.pixels.table import Must, row
 from redact.pixels.render import Picture, Window, stretched
@@ -22,6 +23,10 @@ from redact.pixels.view import View
 _SHARE = 60.0  # per cent of the characters
 _HEIGHT, _BORDER = 40, 16
 _SHORTEST = 2
+_LANGUAGES = {  # of Tesseract's data files
+    Script.GREEK: "ell", Script.CYRILLIC: "rus", Script.HAN: "chi_sim", Script.KANA: "jpn",
+    Script.HANGUL: "kor", Script.ARABIC: "ara", Script.HEBREW: "heb", Script.VERTICAL: "chi_sim_vert",
+}  # fmt: skip
 
 
 @dataclass
@@ -69,7 +74,9 @@ class Readings:
             return False
         png = self.folder / "line.png"
         Image.fromarray(place).save(png)
-        return any(same(line.text, text) for text in reader.ask(picture=png, line=True).texts)
+        language = _LANGUAGES.get(line.script, "eng")
+        answer = reader.ask(picture=png, line=True, language=language)
+        return any(same(line.text, text) for text in answer.texts)
 
 
 def upright(picture: Picture, line: Line) -> Picture | None:
