@@ -11,11 +11,13 @@ import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks.deidentification import accuracy, environments, speed
+from benchmarks import environments
+from benchmarks.deidentification import accuracy, speed
 from benchmarks.deidentification.contest import Contestant
 from benchmarks.wire import machine
 from benchmarks.wire.__main__ import report
 
+_PINS = Path(__file__).parent / "peers"
 _SCRIPTS = {
     "dicom-anonymizer": "with_dicom_anonymizer.py",
     "dicognito": "with_dicognito.py",
@@ -43,7 +45,9 @@ def main() -> None:
     peers = _peers([name for name in options.peers.split(",") if name], options.cache)
     with tempfile.TemporaryDirectory(prefix="lg-deid-", dir=options.dir) as name:
         folder = Path(name)
-        versions = ", ".join(f"{one.label} {environments.version_of(one.label)}" for one in peers)
+        versions = ", ".join(
+            f"{one.label} {environments.version_of(_PINS / f'{one.label}.txt')}" for one in peers
+        )
         title = f"# de-identification, {datetime.now(UTC):%Y-%m-%d}, against {versions or 'nobody'}"
         report([title, *machine.hardware(folder)], options.out, fresh=True)
         run(folder, peers, options)
@@ -78,7 +82,7 @@ def run(folder: Path, peers: list[Contestant], options: argparse.Namespace) -> N
 def _peers(names: list[str], cache: Path) -> list[Contestant]:
     found = []
     for name in names:
-        python = environments.python_of(name, cache)
+        python = environments.python_of(_PINS / f"{name}.txt", cache)
         if python is None:
             print(f"({name} does not install here and is left out)")
         else:

@@ -1,4 +1,4 @@
-"""A virtual environment for each peer, made once in a cache folder from the pinned versions in `peers/`."""
+"""A virtual environment for each peer, made once in a cache folder from its pinned versions, `PEER.txt`."""
 
 import hashlib
 import os
@@ -7,13 +7,6 @@ import sys
 import venv
 from pathlib import Path
 
-PINS = Path(__file__).parent / "peers"
-
-
-def names() -> list[str]:
-    """The peers that have pinned versions."""
-    return sorted(path.stem for path in PINS.glob("*.txt"))
-
 
 def cache_folder() -> Path:
     """Where environments are kept unless another folder is named."""
@@ -21,15 +14,14 @@ def cache_folder() -> Path:
     return Path(base) / "lockgate" / "peers"
 
 
-def python_of(name: str, cache: Path) -> Path | None:
+def python_of(pins: Path, cache: Path) -> Path | None:
     """The peer's own interpreter, its environment made if need be; None where it does not install."""
-    pins = PINS / f"{name}.txt"
     digest = hashlib.sha256(pins.read_bytes()).hexdigest()[:12]
-    folder = cache / f"{name}-{digest}"
+    folder = cache / f"{pins.stem}-{digest}"
     python = folder / "bin" / "python"
     if (folder / "complete").exists():
         return python
-    print(f"(installing {name} into its own environment)", file=sys.stderr, flush=True)
+    print(f"(installing {pins.stem} into its own environment)", file=sys.stderr, flush=True)
     venv.create(folder, with_pip=True, clear=True)
     install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", str(pins)]
     if subprocess.run(install, check=False, stdout=sys.stderr).returncode:
@@ -38,10 +30,10 @@ def python_of(name: str, cache: Path) -> Path | None:
     return python
 
 
-def version_of(name: str) -> str:
+def version_of(pins: Path) -> str:
     """The pinned version of the peer itself."""
-    for line in (PINS / f"{name}.txt").read_text().splitlines():
+    for line in pins.read_text().splitlines():
         package, _, version = line.partition("==")
-        if package.replace("_", "-") == name:
+        if package.replace("_", "-") == pins.stem:
             return version
     return "?"
