@@ -8,6 +8,7 @@ from pydicom.dataset import Dataset
 
 from exchange.dicomio.frames import FrameSource
 from exchange.dicomio.layout import FileLayout
+from exchange.dicomio.syntaxes import is_encapsulated
 from exchange.domain.codes import ReasonCode
 from exchange.domain.errors import HeldError, InputError
 from exchange.domain.source import Source
@@ -84,6 +85,9 @@ class FrameReader:
         self.encapsulated = layout.pixels is not None and layout.pixels.encapsulated
         if self.encapsulated and not is_supported(self._syntax):
             raise undecodable("no decoder for their transfer syntax")
+        if not self.encapsulated and is_encapsulated(self._syntax):
+            # One reader would show the plain values, another what they hold when decoded.
+            raise undecodable("their transfer syntax is a compressed one, and they are no fragments")
         if not self.encapsulated and self.form.photometric in ("YBR_ICT", "YBR_RCT"):
             raise undecodable("uncompressed values in a colour space of JPEG 2000", "(0028,0004)")
         plain = not self.encapsulated or self._syntax in (DEFLATED_FRAME, ENCAPSULATED_UNCOMPRESSED)
