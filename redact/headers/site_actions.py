@@ -82,7 +82,7 @@ def _keep(run: Run, place: Place, _rule: SiteRule) -> Result:
 
 
 def _names_nobody(run: Run, place: Place) -> bool:
-    """Whether bytes are neither text nor a picture file, nor hold an identifier in any usual encoding of characters."""
+    """Whether bytes are neither text nor a picture, nor hold an identifier in a usual encoding of text."""
     element = place.ds.get_item(place.tag)
     value = element.value if isinstance(element, RawDataElement) else place.ds[place.tag].value
     if not isinstance(value, bytes):

@@ -1,8 +1,9 @@
 """What says where pixels lie: a URL outside the file, or offsets into fragments.
 
-Pixel data of the JPIP referenced transfer syntaxes (PS3.5 A.6-A.9) is not in the file. The file names a URL, Pixel Data Provider URL (0028,7FE0), at which the pixels as they were taken lie. It may
-hold an identity, and whoever opens it sees the pixels that nobody cleaned; without it the object shows
-nothing. So such an object never passes, and no release lets it: there is nothing to release.
+Pixel data of the JPIP referenced transfer syntaxes (PS3.5 A.6-A.9) is not in the file. It names a URL, Pixel
+Data Provider URL (0028,7FE0), at which the pixels lie as they were taken. The URL may hold an identity, and
+whoever opens it sees the pixels that nobody cleaned; without it the object shows nothing. So such an object
+never passes, and no release lets it: there is nothing to release.
 """
 
 from pydicom.dataset import Dataset
