@@ -6,6 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 SCAN, END = 0xDA, 0xD9
+_JFIF = 0xE0
+_BARE = frozenset(
+    {0x00, 0x01, *range(0xD0, 0xD9)}
+)  # have no length (T.81 table B.1), and no place before a scan
 _FRAME_HEADERS = frozenset({0xC0, 0xC1, 0xC2, 0xC3, 0xF7})  # SOF0-3 and SOF55 (JPEG-LS)
 _J2K_START = b"\xff\x4f\xff\x51"  # SOC and SIZ
 _SIZ = struct.Struct(">2H4L16xHB")  # length, capabilities; extent, offset of the image; components, depth
@@ -45,6 +49,27 @@ def jpeg_segments(stream: bytes) -> Iterator[tuple[int, int, int]]:
             end = found.start() if found else len(stream)
         yield marker, position, min(end, len(stream))
         position = end
+
+
+def is_unbroken(stream: bytes) -> bool:
+    """Whether segments follow each other from SOI to the first scan, each where the one before it ends.
+
+    Readers skip what stands between (T.81 B.1.1.2 has only fill bytes there), or do not.
+    """
+    position = 2
+    for marker, begin, end in jpeg_segments(stream):
+        between = stream[position:begin].strip(b"\xff")
+        if between or marker in _BARE or (marker == _JFIF and not _is_known_jfif(stream[begin:end])):
+            return False
+        if marker == SCAN:
+            return stream[:2] == b"\xff\xd8"
+        position = end
+    return False
+
+
+def _is_known_jfif(segment: bytes) -> bool:
+    """APP0 that is not JFIF is passed over; of JFIF there is one major version."""
+    return segment[4:9] != b"JFIF\0" or segment[9:10] == b"\1"
 
 
 def frame_header(stream: bytes) -> FrameHeader:

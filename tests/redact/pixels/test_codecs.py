@@ -311,3 +311,43 @@ def test_every_corpus_picture_decodes_or_is_held(corpus: Path) -> None:
             seen["held"] += 1
     assert seen["read"] > 10
     assert seen["held"] == 0
+
+
+def broken_heads() -> dict[str, bytes]:
+    """What a damaged head makes of a JPEG; GDCM alone ends the process over each of them."""
+    whole = jpeg(ground(96, 128))
+    tables = whole.index(b"\xff\xdb")
+    length = int.from_bytes(whole[tables + 2 : tables + 4], "big")
+    return {
+        "a table is longer than it says": whole[: tables + 3] + bytes([length - 9]) + whole[tables + 4 :],
+        "bytes between two segments": whole[:tables] + b"12345678" + whole[tables:],
+        "JFIF of another version": whole[:11] + b"\x1a" + whole[12:],
+        "a restart before the scan": whole[: tables + 1] + b"\xd3" + whole[tables + 2 :],
+        "no marker at all": whole[: tables + 1] + b"\0" + whole[tables + 2 :],
+    }
+
+
+@pytest.mark.parametrize("how", broken_heads())
+@pytest.mark.parametrize("syntax", [JPEG, "1.2.840.10008.1.2.4.51", "1.2.840.10008.1.2.4.57"])
+def test_a_damaged_head_of_a_jpeg_ends_no_process(how: str, syntax: str, tmp_path: Path) -> None:
+    """Pillow alone decides where it can; what only GDCM could read is held."""
+    values = frames()[:1]
+    stream = broken_heads()[how]
+    made = save_frames(tmp_path / "in.dcm", describe(values, "MONOCHROME2"), [stream], syntax)
+    reader = FrameReader(made.path, made.layout, made.header)
+    with suppress(HeldError):
+        reader.frame(0)
+        assert syntax != "1.2.840.10008.1.2.4.57"
+        assert reader.checking == "single"
+
+
+def test_a_whole_head_is_for_both_decoders(tmp_path: Path) -> None:
+    stream = jpeg(ground(96, 128))
+    fill = stream.index(b"\xff\xdb")
+    values = frames()[:1]
+    padded = stream[:fill] + b"\xff\xff" + stream[fill:]  # fill bytes (T.81 B.1.1.2)
+    for each in (stream, padded):
+        made = save_frames(tmp_path / "in.dcm", describe(values, "MONOCHROME2"), [each], JPEG)
+        reader = FrameReader(made.path, made.layout, made.header)
+        reader.frame(0)
+        assert reader.checking == "cross-checked"
