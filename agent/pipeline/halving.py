@@ -1,7 +1,7 @@
 """Files one of which ends its worker: the others are worked on all the same.
 
-A C library that meets bytes it never met may end the whole process. Which file it was, nobody can say then: the
-part is worked on again in halves, until that file is alone.
+A C library that meets bytes it never met may end the whole process. Which file it was, nobody can say then:
+the part is worked on again in halves, until that file is alone.
 """
 
 from collections.abc import Callable, Iterator, Sequence
