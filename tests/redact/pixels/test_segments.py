@@ -2,6 +2,7 @@
 
 import struct
 import zlib
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -151,7 +152,7 @@ def test_gaps_between_rle_segments_go_and_padding_is_left_alone(dtype: str, samp
     assert without_comments(stream, RLE, form) == stream
     count, *offsets = struct.unpack_from("<16L", stream)
     cut = [*offsets[:count], len(stream)]
-    segments = [stream[begin:end] for begin, end in zip(cut, cut[1:], strict=False)]
+    segments = [stream[begin:end] for begin, end in pairwise(cut)]
     for gap, kept in ((HIDDEN, stream), (b"\0" * 6, None)):
         starts = [64 + sum(len(one) + len(gap) for one in segments[:at]) for at in range(count)]
         spread = struct.pack("<16L", count, *starts, *[0] * (15 - count))
@@ -172,7 +173,7 @@ def test_gaps_between_rle_segments_go_and_padding_is_left_alone(dtype: str, samp
     ],
 )
 def test_what_is_no_frame_of_its_syntax_is_held(syntax: str, frame: bytes, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="frame|file"):
+    with pytest.raises(ValueError, match=r"frame|file"):
         without_comments(frame, syntax, FORM)
     ds = describe(PICTURE[np.newaxis, :, :, np.newaxis], "MONOCHROME2")
     made = save_frames(tmp_path / "in.dcm", ds, [frame], syntax)
