@@ -75,9 +75,10 @@ class FrameReader:
         if is_video(layout.transfer_syntax_uid):
             raise HeldError(
                 ReasonCode.VIDEO,
-                "cannot clean video: its frames depend on each other",
+                "cannot clean video: no decoder at hand says when it shows other frames than it was given (ADR 21)",
                 PIXEL_PATH,
-                "review it by hand, or send it as multi-frame images",
+                "have it exported as a multi-frame image, in any other transfer syntax, and send that; or look at "
+                "the whole film and its sound, and release it as it is or reject it",
             )
         self.form = read_form(layout, header)
         self.decoders = decoders
@@ -96,6 +97,7 @@ class FrameReader:
         self._swapped = _swapped_bytes(layout, self.form)
         self._single = False
         self._checked = False
+        self._photometric: str | None = None
         try:
             self.source = FrameSource(path, layout, header)
             self.count = self.source.count
@@ -108,6 +110,17 @@ class FrameReader:
         if not self.encapsulated:
             return "native"
         return "cross-checked" if self._checked and not self._single else "single"
+
+    @property
+    def photometric(self) -> str:
+        """What the values of frames are once decoded; the first frame is decoded for it where it never was.
+
+        Raises:
+            HeldError: `undecodable-pixels`.
+        """
+        if self._photometric is None:
+            self._photometric = self.frame(0).photometric
+        return self._photometric
 
     def encoded(self, index: int) -> bytes:
         """The frame's bytes as they stand in the file.
@@ -137,6 +150,8 @@ class FrameReader:
             self._checked = True
         else:
             self._single = True
+        if index == 0:
+            self._photometric = decoded.photometric
         return Frame(decoded.pixels, decoded.photometric, bytearray())
 
     def _native(self, data: bytes, index: int) -> Frame:

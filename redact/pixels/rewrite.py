@@ -199,7 +199,7 @@ def _uncompressed(plan: Plan, layout: FileLayout, header: Dataset) -> Rewritten:
     size = form.rows * form.columns * form.samples * form.dtype.itemsize
     vr = "OB" if form.bits_allocated == 8 else "OW"
     chunks = (plan.frame(index)[0].native(form) for index in range(frames.count))
-    updates = _decoded_updates(frames.frame(0), form)
+    updates = _decoded_updates(frames.photometric, form)
     updates |= lossy_history(layout, header, frames.encoded(0), size * frames.count)
     return Rewritten(NativePayload(vr, size * frames.count, chunks), EXPLICIT_LITTLE, updates)
 
@@ -227,11 +227,11 @@ def _packed_bits(plan: Plan) -> Iterator[bytes]:
         yield rest.to_bytes(1, "little")
 
 
-def _decoded_updates(frame: Frame, form: PixelForm) -> dict[str, str | int]:
+def _decoded_updates(photometric: str, form: PixelForm) -> dict[str, str | int]:
     """What decoding changed about the pixels (PS3.5 8.2: the header describes what is sent)."""
     updates: dict[str, str | int] = {}
-    if frame.photometric != form.photometric:
-        updates["PhotometricInterpretation"] = frame.photometric
+    if photometric != form.photometric:
+        updates["PhotometricInterpretation"] = photometric
     if form.samples > 1:
         updates["PlanarConfiguration"] = 0
     return updates

@@ -2,7 +2,7 @@
 
 What a reader sees of a frame says nothing of what stands beside the picture in its bytes. This reads the
 bytes by the grammar of each compression, apart from the code that took such things out, and lets nothing pass
-that the grammar does not need: no comment, no application's segment, no file around it, nothing behind its end.
+that the grammar does not need: no comment, no application's segment, no file around it, nothing behind it.
 """
 
 import re
@@ -123,7 +123,7 @@ def _behind_segments(frame: bytes, at: int, last: int) -> int:
 
 
 def _end_of_run_lengths(frame: bytes, form: PixelForm) -> int:
-    """Segments whose runs are the pixels, one behind the other but for padding (PS3.5 G.3); else ValueError."""
+    """Segments whose runs are the pixels, one behind the other but for padding (G.3); else ValueError."""
     _expect(len(frame) >= 64)
     count, *starts = unpack_from("<16L", frame)
     _expect(0 < count <= 15 and not any(starts[count:]))

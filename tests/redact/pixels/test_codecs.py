@@ -203,6 +203,7 @@ def test_video_is_held_as_video(number: str, tmp_path: Path) -> None:
     )
     error = held(lambda: FrameReader(made.path, made.layout, made.header))
     assert error.code is ReasonCode.VIDEO
+    assert "multi-frame" in error.hint
 
 
 @pytest.mark.parametrize(

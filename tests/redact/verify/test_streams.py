@@ -1,4 +1,4 @@
-"""The proof reads the bytes of frames by itself: what the cleaner takes out of them it finds where it is left."""
+"""The proof reads the bytes of frames by itself: what the cleaner takes out it finds where it is left."""
 
 from pathlib import Path
 
