@@ -75,10 +75,10 @@ class FrameReader:
         if is_video(layout.transfer_syntax_uid):
             raise HeldError(
                 ReasonCode.VIDEO,
-                "cannot clean video: no decoder at hand says when it shows other frames than it was given (ADR 21)",
+                "cannot clean video: no decoder at hand tells where it shows what the stream does not hold",
                 PIXEL_PATH,
-                "have it exported as a multi-frame image, in any other transfer syntax, and send that; or look at "
-                "the whole film and its sound, and release it as it is or reject it",
+                "have it exported as a multi-frame image in any other transfer syntax; or look at the whole"
+                " film, hear its sound, and release it as it is or reject it",
             )
         self.form = read_form(layout, header)
         self.decoders = decoders

@@ -36,7 +36,6 @@ from tests.redact.pixels.forming import (
     EXTENDED,
     FRAMES,
     J2K,
-    J2K_LOSSY,
     JPEG_LS,
     LOSSLESS,
     LOSSLESS_SV1,

@@ -139,7 +139,7 @@ def test_the_cleaner_removes_every_picture_but_the_pixels(what: str, tmp_path: P
     after = opened(done.path)
     assert jpeg()[:64] not in done.path.read_bytes()
     assert sum("Pixel Data" in element.name for element in after.header.iterall()) == 0
-    assert not [tag for tag in after.header if tag.group >> 8 in (0x50, 0x60)]
+    assert not [each for each in after.header if each.tag.group >> 8 in (0x50, 0x60)]
     assert "ExtendedOffsetTable" not in after.header
 
 
