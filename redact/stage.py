@@ -38,6 +38,7 @@ from redact.identifiers.pseudonymiser import Pseudonymiser
 from redact.ocr.reader import TextReader
 from redact.pixels.boxes import BoxRule, TextBox
 from redact.pixels.clean import PixelOutcome, clean_pixels, remove_boxes
+from redact.pixels.elsewhere import drop_offsets_of_nothing, refuse_pixels_elsewhere
 from redact.pixels.own import OwnText
 from redact.pixels.patients import OwnTexts
 from redact.pixels.policy import PixelPolicy
@@ -188,6 +189,7 @@ class InstanceCleaner:
         self._sink = sink
         layout = examine(source)
         header = self._read(layout)
+        refuse_pixels_elsewhere(layout, header)
         admit(header, self._plan.profile)
         try:
             return self._clean_and_prove(layout, header, target)
@@ -232,6 +234,7 @@ class InstanceCleaner:
         """Clean the original's header in place, and write it with what the pixel room made of its pixels."""
         patient = text(header, "IssuerOfPatientID"), text(header, "PatientID")
         pixels = self._pixels(layout, header, ordered)
+        drop_offsets_of_nothing(layout, header)
         exact = exact_identity(layout.source, header, self._plan.profile)
         outcome = clean_header(header, self._context, recurring=self._recurring)
         codes = outcome.method_codes

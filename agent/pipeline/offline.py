@@ -2,7 +2,7 @@
 
 Phase 1 walks IN (symlinks are not followed), refuses what is no DICOM, finds duplicates and UID conflicts,
 and harvests identifiers patient by patient. Phase 2 cleans and proves each instance in worker slots; only
-what is proved is moved to its place in OUT.
+what is proved is moved to its place in OUT. A file over which a worker dies fails by itself (`halving`).
 """
 
 import os
@@ -12,11 +12,13 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from importlib import metadata
+from itertools import chain
 from pathlib import Path
 from typing import Literal, cast
 
 from agent.pipeline.epochs import KeyEpochs
 from agent.pipeline.gathered import box_rows
+from agent.pipeline.halving import in_halves
 from agent.pipeline.report import (
     CleanReport,
     ReportedActions,
@@ -40,6 +42,7 @@ from agent.workers.pool import Pool
 from exchange.domain.codes import ReasonCode
 from exchange.domain.errors import ConfigurationError
 from exchange.domain.identifiers import HarvestedIdentifiers
+from exchange.domain.source import Source
 from exchange.durable import fsync_folder, make_folder
 from redact.headers.profile import Profile
 from redact.identifiers.pseudonymiser import Pseudonymiser, is_placeholder
@@ -49,6 +52,8 @@ _SMALLEST_PART, _LARGEST_PART, _PARTS_PER_SLOT = 4, 64, 4
 _SURVEY_CHUNK = 64
 _SECONDS = 3600.0
 _PARTIAL = ".lockgate-partial"
+
+_Surveyed = tuple[Sequence[SurveyedFile], Sequence[HeldInstance]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,17 +153,18 @@ def _survey(
 ) -> dict[tuple[str, str], list[SurveyedFile]]:
     """Phase 1: what can be read, by patient; the rest has its reason in `outcomes`."""
 
-    def work(chunk: Sequence[tuple[str, Path]]) -> tuple[Sequence[SurveyedFile], Sequence[HeldInstance]]:
-        found: tuple[Sequence[SurveyedFile], Sequence[HeldInstance]] = pool.submit(
-            SURVEY, tuple(chunk), seconds=_SECONDS
-        )
+    def work(chunk: Sequence[tuple[str, Path]]) -> _Surveyed:
+        found: _Surveyed = pool.submit(SURVEY, tuple(chunk), seconds=_SECONDS)
         return found
+
+    def survive(chunk: Sequence[tuple[str, Path]]) -> list[_Surveyed]:
+        return [*in_halves(chunk, work, lambda one: ((), (_deadly(one[0]),)))]
 
     surveyed: list[SurveyedFile] = []
     listed = list(files.items())
     chunks = [listed[start : start + _SURVEY_CHUNK] for start in range(0, len(listed), _SURVEY_CHUNK)]
     with ThreadPoolExecutor(slots, thread_name_prefix="survey") as threads:
-        for some, refused in threads.map(work, chunks):
+        for some, refused in chain.from_iterable(threads.map(survive, chunks)):
             surveyed += some
             outcomes.reasons.update({one.key: one for one in refused})
     by_uid: dict[str, dict[str, list[SurveyedFile]]] = defaultdict(lambda: defaultdict(list))
@@ -173,6 +179,13 @@ def _survey(
             outcomes.duplicate_of.update({other.key: same[0].key for other in same[1:]})
             patients[_patient(job, same[0])].append(same[0])
     return patients
+
+
+def _deadly(key: str) -> HeldInstance:
+    """A file over which a worker dies or hangs: nothing more can be said of it, and nothing is written."""
+    return HeldInstance(
+        key, ReasonCode.POISON, "", "cannot clean the file: its worker died over it", failed=True
+    )
 
 
 def _patient(job: CleanJob, one: SurveyedFile) -> tuple[str, str]:
@@ -216,12 +229,16 @@ def _clean_all(
         tasks += _parts(whole, workers.slots)
     done, total = len(outcomes.reasons), len(files)
 
-    def work(task: CleanTask) -> CleanResult:
-        result: CleanResult = workers.pool.submit(CLEAN, task, seconds=_SECONDS)
-        return result
+    def clean(task: CleanTask) -> list[CleanResult]:
+        def work(files: Sequence[tuple[str, Source]]) -> CleanResult:
+            part = replace(task, files=tuple(files))
+            result: CleanResult = workers.pool.submit(CLEAN, part, seconds=_SECONDS)
+            return result
+
+        return [*in_halves(task.files, work, lambda one: CleanResult((), (_deadly(one[0]),), (), ()))]
 
     with ThreadPoolExecutor(workers.slots, thread_name_prefix="clean") as threads:
-        for result in threads.map(work, tasks):
+        for result in chain.from_iterable(threads.map(clean, tasks)):
             outcomes.cleaned.update({names[number]: one for number, one in result.cleaned})
             outcomes.reasons.update({names[one.key]: one.renamed(names[one.key]) for one in result.held})
             done += len(result.cleaned) + len(result.held)

@@ -24,7 +24,8 @@ class FrameSource:
         count: Number of frames (NumberOfFrames, 1 when absent), 0 without pixel data.
         frame_length: Bytes of a native frame, rounded up for 1-bit; 0 when encapsulated.
         surplus: Bytes of the value that are in no frame, padding to even length not counted (a native value
-            behind its last frame, fragments that no frame has): whoever copies the value copies them too.
+            behind its last frame, fragments that no frame has, an offset table that nobody reads): whoever
+            copies the value copies them too.
     """
 
     def __init__(self, path: Source, layout: FileLayout, header: Dataset) -> None:
@@ -90,8 +91,10 @@ class FrameSource:
         if not 0 < self.count <= 8 * max(pixels.value_length, 1):
             raise undecodable("NumberOfFrames is impossible")
         if pixels.encapsulated:
-            self._spans = frame_spans(pixels, self.count, _extended_table(header), self._stream)
-            self.surplus = _outside(pixels, self._spans)
+            extended = _extended_table(header)
+            self._spans = frame_spans(pixels, self.count, extended, self._stream)
+            # Beside an extended offset table the basic one shall be empty (PS3.5 A.4); nobody reads it then.
+            self.surplus = _outside(pixels, self._spans) + (4 * len(pixels.offset_table) if extended else 0)
             return
         self._frame_bits = _frame_bits(pixels, header)
         needed = (self._frame_bits * self.count + 7) // 8

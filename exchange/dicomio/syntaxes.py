@@ -7,10 +7,10 @@ EXPLICIT_LITTLE = "1.2.840.10008.1.2.1"
 DEFLATED = "1.2.840.10008.1.2.1.99"
 EXPLICIT_BIG = "1.2.840.10008.1.2.2"
 
-# Data sets deflated as a whole: PS3.5 A.5, and the JPIP Referenced ones of A.7 and A.9.
-_DEFLATED = frozenset({DEFLATED, "1.2.840.10008.1.2.4.95", "1.2.840.10008.1.2.4.205"})
-# Pixel data elsewhere, by reference (PS3.5 A.6, A.8).
-_REFERENCED = frozenset({"1.2.840.10008.1.2.4.94", "1.2.840.10008.1.2.4.204"})
+# JPIP: pixel data elsewhere, by reference (PS3.5 A.6, A.8), and deflated as a whole (A.7, A.9).
+_REFERENCED_DEFLATED = frozenset({"1.2.840.10008.1.2.4.95", "1.2.840.10008.1.2.4.205"})
+_REFERENCED = frozenset({"1.2.840.10008.1.2.4.94", "1.2.840.10008.1.2.4.204"}) | _REFERENCED_DEFLATED
+_DEFLATED = frozenset({DEFLATED}) | _REFERENCED_DEFLATED  # PS3.5 A.5
 _NATIVE = frozenset({IMPLICIT_LITTLE, EXPLICIT_LITTLE, EXPLICIT_BIG})
 
 _JPEG = "1.2.840.10008.1.2.4."
@@ -59,3 +59,8 @@ def encoding_of(transfer_syntax_uid: str) -> Encoding | None:
 def is_encapsulated(transfer_syntax_uid: str) -> bool:
     """True when pixel data of this transfer syntax is fragments (PS3.5 A.4)."""
     return transfer_syntax_uid in _ENCAPSULATED
+
+
+def is_referenced(transfer_syntax_uid: str) -> bool:
+    """True when pixel data of this transfer syntax is a URL (PS3.5 A.6)."""
+    return transfer_syntax_uid in _REFERENCED

@@ -41,6 +41,7 @@ Encoder: TypeAlias = Callable[[Dataset, Sequence[BaseTag], Encoding], bytes]
 _NOTHING: Mapping[int, bytes] = MappingProxyType({})
 _EXTENDED_OFFSET_TABLE = 0x7FE00001
 _EXTENDED_OFFSET_TABLE_LENGTHS = 0x7FE00002
+_TOTAL_LENGTH = 0x7FE00003  # of the fragments, in the frames that are no more
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +182,7 @@ def _write_data_set(
     boundary = pixel_field.tag if pixel_field else max(PIXEL_TAGS)
     left_out = set(PIXEL_TAGS)
     if pixel_field is None or not pixel_field.copied:
-        left_out |= {_EXTENDED_OFFSET_TABLE, _EXTENDED_OFFSET_TABLE_LENGTHS}
+        left_out |= {_EXTENDED_OFFSET_TABLE, _EXTENDED_OFFSET_TABLE_LENGTHS, _TOTAL_LENGTH}
     tags = [tag for tag in sorted(ds.keys()) if tag not in left_out and tag.group != 0x0002]
     before = [tag for tag in tags if tag < boundary]
     behind = [tag for tag in tags if tag >= boundary]

@@ -12,7 +12,7 @@ from pydicom.tag import Tag
 
 from exchange.domain.codes import ReasonCode
 from exchange.domain.errors import HeldError
-from redact.headers.elements import is_text, raw_bytes, strings
+from redact.headers.elements import is_picture_file, is_text, raw_bytes, strings
 from redact.headers.place import Place, Result, Run
 
 ARRAY_VRS = frozenset({"OD", "OF", "OL", "OV"})
@@ -51,13 +51,13 @@ def clean_bytes(run: Run, place: Place) -> Result:
 
 
 def clean_array(run: Run, place: Place) -> Result:
-    """Keep an array of numbers in which nobody is named.
+    """Keep an array of numbers in which nobody is named, and which is no picture file.
 
     Raises:
         HeldError: `structured-content`, an identifier stands in an array that the object needs.
     """
     value = _value(place)
-    if is_text(value):
+    if is_text(value) or is_picture_file(value):
         return _without_text(place, len(value))
     if not run.context.matcher.in_bytes(value):
         return Result.KEPT

@@ -128,6 +128,18 @@ def put_dummy_code(ds: Dataset, tag: int) -> None:
     ds[Tag(tag)] = DataElement(Tag(tag), "SQ", Items([item]))
 
 
+# How files of pictures and films begin: JPEG, PNG, GIF, TIFF, JPEG 2000 (boxed, bare), JPEG XL, RIFF.
+_PICTURE_FILES = (
+    b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"II*\0", b"MM\0*", b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51",
+    b"\0\0\0\x0cJXL ", b"RIFF",
+)  # fmt: skip
+
+
+def is_picture_file(data: bytes) -> bool:
+    """Whether bytes that should be numbers begin as a picture file does: what it shows, nobody has read."""
+    return data.startswith(_PICTURE_FILES)
+
+
 def is_text(data: bytes) -> bool:
     """Whether bytes that should be numbers are words from end to end, padding aside.
 

@@ -6,7 +6,7 @@ from pydicom.dataelem import RawDataElement
 
 from exchange.domain.codes import ReasonCode
 from exchange.domain.errors import HeldError
-from redact.headers.elements import TEXT_VRS, is_text, put_ascii, put_text, strings
+from redact.headers.elements import TEXT_VRS, is_picture_file, is_text, put_ascii, put_text, strings
 from redact.headers.listed import clean_text, kept_age, map_uid, move_dates
 from redact.headers.place import Place, Result, Run
 from redact.headers.profile import Option
@@ -82,12 +82,12 @@ def _keep(run: Run, place: Place, _rule: SiteRule) -> Result:
 
 
 def _names_nobody(run: Run, place: Place) -> bool:
-    """Whether bytes are neither text nor hold an identifier in any usual encoding of characters."""
+    """Whether bytes are neither text nor a picture, nor hold an identifier in a usual encoding of text."""
     element = place.ds.get_item(place.tag)
     value = element.value if isinstance(element, RawDataElement) else place.ds[place.tag].value
     if not isinstance(value, bytes):
         return not value
-    if is_text(value):
+    if is_text(value) or is_picture_file(value):
         return False
     return not any(run.context.matcher.found(value.decode(how, "replace")) for how in _ENCODINGS)
 

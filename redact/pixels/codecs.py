@@ -16,7 +16,7 @@ from pydicom.encaps import encapsulate
 from pydicom.pixels.decoders.base import get_decoder
 
 from redact.pixels.form import PixelForm, undecodable
-from redact.pixels.markers import FrameHeader, frame_header, j2k_header
+from redact.pixels.markers import FrameHeader, frame_header, is_unbroken, j2k_header
 
 Pixels = NDArray[Any]
 Decoder = Callable[[bytes], tuple[Pixels, str]]
@@ -101,7 +101,12 @@ def decoders_of(transfer_syntax_uid: str, form: PixelForm) -> Sequence[Decoder]:
         return [lambda stream: _plain(transfer_syntax_uid, stream, form)]
 
     def with_plugin(plugin: str) -> Decoder:
-        return lambda stream: _by_plugin(transfer_syntax_uid, stream, form, plugin)
+        def by_plugin(stream: bytes) -> tuple[Pixels, str]:
+            if plugin == "gdcm" and transfer_syntax_uid in _DCT:
+                _check_unbroken(stream)
+            return _by_plugin(transfer_syntax_uid, stream, form, plugin)
+
+        return by_plugin
 
     plugins = [with_plugin(plugin) for plugin in _PLUGINS[transfer_syntax_uid]]
     if transfer_syntax_uid in (JPEG_EXTENDED, *JPEG_RETIRED, *JPEG_LOSSLESS):
@@ -205,6 +210,12 @@ def _check_told(transfer_syntax_uid: str, bitstream: bytes, form: PixelForm) -> 
         raise undecodable("a frame says another form than the header")
 
 
+def _check_unbroken(bitstream: bytes) -> None:
+    """GDCM ends the process over a JPEG whose header makes its library warn; another decoder decides then."""
+    if not is_unbroken(bitstream):
+        raise ValueError("not for GDCM: bytes between its segments, or a JFIF of another version")
+
+
 def _container(told: FrameHeader) -> int:
     return 8 if told.precision <= 8 else 16
 
@@ -215,6 +226,7 @@ def _by_gdcm(transfer_syntax_uid: str, bitstream: bytes, form: PixelForm) -> tup
     GDCM gives what the container holds; it ends the process where it shall keep fewer bits of a byte, or has
     a word of 32.
     """
+    _check_unbroken(bitstream)
     told = frame_header(bitstream)
     size = _container(told)
     if transfer_syntax_uid == JPEG_EXTENDED and size == 8:

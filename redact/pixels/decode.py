@@ -8,6 +8,7 @@ from pydicom.dataset import Dataset
 
 from exchange.dicomio.frames import FrameSource
 from exchange.dicomio.layout import FileLayout
+from exchange.dicomio.syntaxes import is_encapsulated
 from exchange.domain.codes import ReasonCode
 from exchange.domain.errors import HeldError, InputError
 from exchange.domain.source import Source
@@ -74,9 +75,10 @@ class FrameReader:
         if is_video(layout.transfer_syntax_uid):
             raise HeldError(
                 ReasonCode.VIDEO,
-                "cannot clean video: its frames depend on each other",
+                "cannot clean video: no decoder at hand tells where it shows what the stream does not hold",
                 PIXEL_PATH,
-                "review it by hand, or send it as multi-frame images",
+                "have it exported as a multi-frame image in any other transfer syntax; or look at the whole"
+                " film, hear its sound, and release it as it is or reject it",
             )
         self.form = read_form(layout, header)
         self.decoders = decoders
@@ -84,6 +86,9 @@ class FrameReader:
         self.encapsulated = layout.pixels is not None and layout.pixels.encapsulated
         if self.encapsulated and not is_supported(self._syntax):
             raise undecodable("no decoder for their transfer syntax")
+        if not self.encapsulated and is_encapsulated(self._syntax):
+            # One reader would show the plain values, another what they hold when decoded.
+            raise undecodable("their transfer syntax is a compressed one, and they are no fragments")
         if not self.encapsulated and self.form.photometric in ("YBR_ICT", "YBR_RCT"):
             raise undecodable("uncompressed values in a colour space of JPEG 2000", "(0028,0004)")
         plain = not self.encapsulated or self._syntax in (DEFLATED_FRAME, ENCAPSULATED_UNCOMPRESSED)
@@ -92,6 +97,7 @@ class FrameReader:
         self._swapped = _swapped_bytes(layout, self.form)
         self._single = False
         self._checked = False
+        self._photometric: str | None = None
         try:
             self.source = FrameSource(path, layout, header)
             self.count = self.source.count
@@ -104,6 +110,17 @@ class FrameReader:
         if not self.encapsulated:
             return "native"
         return "cross-checked" if self._checked and not self._single else "single"
+
+    @property
+    def photometric(self) -> str:
+        """What the values of frames are once decoded; the first frame is decoded for it where it never was.
+
+        Raises:
+            HeldError: `undecodable-pixels`.
+        """
+        if self._photometric is None:
+            self._photometric = self.frame(0).photometric
+        return self._photometric
 
     def encoded(self, index: int) -> bytes:
         """The frame's bytes as they stand in the file.
@@ -133,6 +150,8 @@ class FrameReader:
             self._checked = True
         else:
             self._single = True
+        if index == 0:
+            self._photometric = decoded.photometric
         return Frame(decoded.pixels, decoded.photometric, bytearray())
 
     def _native(self, data: bytes, index: int) -> Frame:

@@ -35,6 +35,14 @@ from redact.pixels.segments import without_comments
 _LOSSLESS_JPEG_LS = JPEG_LS[0]
 
 
+def can_encode(transfer_syntax_uid: str, form: PixelForm) -> bool:
+    """Whether frames of this form can be compressed without loss in this transfer syntax at all."""
+    if transfer_syntax_uid in JPEG_2000:
+        return form.photometric != "YBR_ICT"  # the reversible transform has another name
+    lossless = (*JPEG_LOSSLESS, _LOSSLESS_JPEG_LS, RLE, DEFLATED_FRAME, ENCAPSULATED_UNCOMPRESSED)
+    return transfer_syntax_uid in lossless
+
+
 def encode_again(
     transfer_syntax_uid: str, frame: Frame, before: bytes, form: PixelForm, decoders: Decoders = decoders_of
 ) -> bytes | None:
@@ -47,11 +55,11 @@ def encode_again(
         form: Of the instance: what is returned fits its header.
         decoders: That read back what was encoded.
     """
+    if not can_encode(transfer_syntax_uid, form):
+        return None
     try:
         stream = _encoded(transfer_syntax_uid, frame.pixels, before, form)
-        if stream is None:
-            return None
-        stream = without_comments(stream, transfer_syntax_uid)
+        stream = without_comments(stream, transfer_syntax_uid, form)
         back = decode(transfer_syntax_uid, stream, form, decoders)
     except (*DECODER_ERRORS, HeldError):
         return None
@@ -59,7 +67,7 @@ def encode_again(
     return stream if same else None
 
 
-def _encoded(syntax: str, pixels: Pixels, before: bytes, form: PixelForm) -> bytes | None:
+def _encoded(syntax: str, pixels: Pixels, before: bytes, form: PixelForm) -> bytes:
     if syntax in (DEFLATED_FRAME, ENCAPSULATED_UNCOMPRESSED):
         native = _native(pixels, form)
         return _deflated(native) if syntax == DEFLATED_FRAME else native
@@ -68,12 +76,10 @@ def _encoded(syntax: str, pixels: Pixels, before: bytes, form: PixelForm) -> byt
     if syntax == _LOSSLESS_JPEG_LS:
         options = {"planar_configuration": 0} if form.samples > 1 else {}
         return bytes(jpeg_ls.encode_pixel_data(_little(pixels), **_shape(form), **options))
-    if syntax in JPEG_2000 and form.photometric != "YBR_ICT":  # the reversible transform has another name
+    if syntax in JPEG_2000:
         kind = {"pixel_representation": int(form.signed), "photometric_interpretation": form.photometric}
         return bytes(encode_j2k(_little(pixels), **_shape(form), **kind))
-    if syntax in JPEG_LOSSLESS:
-        return encode_lossless(pixels, frame_header(before).precision)
-    return None
+    return encode_lossless(pixels, frame_header(before).precision)
 
 
 def _shape(form: PixelForm) -> dict[str, int]:

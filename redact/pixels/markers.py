@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 SCAN, END = 0xDA, 0xD9
+_JFIF = 0xE0
+_START = 0xD8
 _FRAME_HEADERS = frozenset({0xC0, 0xC1, 0xC2, 0xC3, 0xF7})  # SOF0-3 and SOF55 (JPEG-LS)
 _J2K_START = b"\xff\x4f\xff\x51"  # SOC and SIZ
 _SIZ = struct.Struct(">2H4L16xHB")  # length, capabilities; extent, offset of the image; components, depth
-# Behind coded data: a marker that is neither stuffing, nor a restart, nor a fill byte (T.81 B.1.1.5).
+# A marker that is neither stuffing, nor a restart, nor a fill byte (T.81 B.1.1.5).
 _MARKER = re.compile(rb"\xff[\x80-\xcf\xd8-\xfe]")
 
 
@@ -29,13 +31,14 @@ class FrameHeader:
 
 
 def jpeg_segments(stream: bytes) -> Iterator[tuple[int, int, int]]:
-    """Marker, begin and end of each segment behind SOI up to EOI; a scan has its coded data behind it."""
+    """Marker, begin and end of each segment behind SOI up to EOI; a scan has its coded data behind it.
+
+    What is no segment is passed over, as decoders do.
+    """
     position = 2
-    while position + 2 <= len(stream) and stream[position] == 0xFF:
+    while following := _MARKER.search(stream, position):
+        position = following.start()
         marker = stream[position + 1]
-        if marker == 0xFF:  # fill byte
-            position += 1
-            continue
         if marker == END:
             yield marker, position, position + 2
             return
@@ -45,6 +48,27 @@ def jpeg_segments(stream: bytes) -> Iterator[tuple[int, int, int]]:
             end = found.start() if found else len(stream)
         yield marker, position, min(end, len(stream))
         position = end
+
+
+def is_unbroken(stream: bytes) -> bool:
+    """Whether segments follow each other from SOI to the first scan, each where the one before it ends.
+
+    Readers skip what stands between (T.81 B.1.1.2 has only fill bytes there), or do not.
+    """
+    position = 2
+    for marker, begin, end in jpeg_segments(stream):
+        between = stream[position:begin].strip(b"\xff")
+        if between or marker == _START or (marker == _JFIF and not _is_known_jfif(stream[begin:end])):
+            return False
+        if marker == SCAN:
+            return stream[:2] == b"\xff\xd8"
+        position = end
+    return False
+
+
+def _is_known_jfif(segment: bytes) -> bool:
+    """APP0 that is not JFIF is passed over; of JFIF there is one major version."""
+    return segment[4:9] != b"JFIF\0" or segment[9:10] == b"\1"
 
 
 def frame_header(stream: bytes) -> FrameHeader:

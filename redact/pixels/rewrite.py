@@ -20,11 +20,11 @@ from exchange.dicomio.payloads import (
 from exchange.dicomio.syntaxes import EXPLICIT_LITTLE
 from redact.pixels.boxes import TextBox
 from redact.pixels.decode import Frame, FrameReader
-from redact.pixels.encode import encode_again
+from redact.pixels.encode import can_encode, encode_again
 from redact.pixels.fill import clear_unused_bits, remove
 from redact.pixels.form import PixelForm, undecodable
 from redact.pixels.history import lossy_history
-from redact.pixels.segments import has_comments, without_comments
+from redact.pixels.segments import without_comments
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,13 +103,15 @@ def unchanged(frames: FrameReader, layout: FileLayout, header: Dataset) -> Rewri
     syntax = layout.transfer_syntax_uid
     copy = Rewritten(CopyPayload(layout), syntax)
     if not frames.encapsulated:
-        if not frames.source.surplus or frames.form.bits_allocated == 1:
+        if not frames.source.surplus:
             return copy
+        if frames.form.bits_allocated == 1:
+            return rewritten(Plan.of(frames, (), mask=False), layout, header)
         pixels = _element(layout)
         length = frames.source.frame_length * frames.count
         chunks = (frames.encoded(index) for index in range(frames.count))
         return Rewritten(NativePayload(pixels.vr, length, chunks, pixels.tag), syntax)
-    stripped = sum(has_comments(frames.encoded(index), syntax) for index in range(frames.count))
+    stripped = sum(_stripped(frames, index, syntax)[1] for index in range(frames.count))
     if not stripped and not frames.source.surplus:
         return copy
     bare = ((_bare(frames, index, syntax),) for index in range(frames.count))
@@ -128,14 +130,23 @@ def _bare(frames: FrameReader, index: int, syntax: str) -> bytes:
     Raises:
         HeldError: `undecodable-pixels`: without them it is another picture.
     """
-    encoded = frames.encoded(index)
-    bare = without_comments(encoded, syntax)
-    if len(bare) == len(encoded):
-        return encoded
-    before, after = frames.frame(index, encoded), frames.frame(index, bare)
+    bare, stripped = _stripped(frames, index, syntax)
+    if not stripped:
+        return bare
+    before, after = frames.frame(index), frames.frame(index, bare)
     if before.photometric != after.photometric or not np.array_equal(before.pixels, after.pixels):
         raise undecodable("a frame decodes to other values without its comments", f"frame {index}")
     return bare
+
+
+def _stripped(frames: FrameReader, index: int, syntax: str) -> tuple[bytes, bool]:
+    """A frame's bytes without comments, and whether it had any."""
+    encoded = frames.encoded(index)
+    try:
+        bare = without_comments(encoded, syntax, frames.form)
+        return bare, bare != encoded
+    except ValueError as error:
+        raise undecodable("a frame is damaged", f"frame {index}") from error
 
 
 def _table(header: Dataset) -> OffsetTable:
@@ -165,6 +176,8 @@ class _Recompressed:
 def _compressed(plan: Plan, layout: FileLayout, header: Dataset) -> Rewritten | None:
     """Touched frames compressed again without loss, the others as they were; None where one cannot be."""
     frames, syntax = plan.frames, layout.transfer_syntax_uid
+    if not can_encode(syntax, frames.form):
+        return None
     again = _Recompressed()
     for index in plan.touched:
         frame, changed = plan.frame(index)
@@ -186,7 +199,7 @@ def _uncompressed(plan: Plan, layout: FileLayout, header: Dataset) -> Rewritten:
     size = form.rows * form.columns * form.samples * form.dtype.itemsize
     vr = "OB" if form.bits_allocated == 8 else "OW"
     chunks = (plan.frame(index)[0].native(form) for index in range(frames.count))
-    updates = _decoded_updates(frames.frame(0), form)
+    updates = _decoded_updates(frames.photometric, form)
     updates |= lossy_history(layout, header, frames.encoded(0), size * frames.count)
     return Rewritten(NativePayload(vr, size * frames.count, chunks), EXPLICIT_LITTLE, updates)
 
@@ -214,11 +227,11 @@ def _packed_bits(plan: Plan) -> Iterator[bytes]:
         yield rest.to_bytes(1, "little")
 
 
-def _decoded_updates(frame: Frame, form: PixelForm) -> dict[str, str | int]:
+def _decoded_updates(photometric: str, form: PixelForm) -> dict[str, str | int]:
     """What decoding changed about the pixels (PS3.5 8.2: the header describes what is sent)."""
     updates: dict[str, str | int] = {}
-    if frame.photometric != form.photometric:
-        updates["PhotometricInterpretation"] = frame.photometric
+    if photometric != form.photometric:
+        updates["PhotometricInterpretation"] = photometric
     if form.samples > 1:
         updates["PlanarConfiguration"] = 0
     return updates

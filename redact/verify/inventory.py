@@ -22,6 +22,7 @@ from redact.verify.content import ContentNotes
 from redact.verify.decode import DATE_VRS, declared_text
 from redact.verify.documents import DocumentNotes
 from redact.verify.numbers import least_size
+from redact.verify.pictures import holds_picture
 from redact.verify.walk import Buffer, Element, Syntax, Walk, tag_text
 
 _PATIENT_NAMES = frozenset({0x00100010, 0x00101001, 0x00101005, 0x00101060})
@@ -65,6 +66,7 @@ class Inventory:
         documents: The encapsulated documents.
         creators: Path to private creator.
         items: e.g. `(0040,A730)[2]`, of items with content.
+        pictures: Paths of elements that hold a picture, or say where one is.
     """
 
     present: dict[str, bool] = field(default_factory=dict, repr=False)
@@ -79,6 +81,7 @@ class Inventory:
     documents: DocumentNotes = field(default_factory=DocumentNotes, repr=False)
     creators: dict[str, str] = field(default_factory=dict, repr=False)
     items: set[str] = field(default_factory=set, repr=False)
+    pictures: list[str] = field(default_factory=list, repr=False)
 
     @classmethod
     def like(cls, layout: FileLayout) -> "Inventory":
@@ -99,6 +102,8 @@ class Inventory:
             item = element.path[: element.path.rindex("]") + 1]
             self.items.add(item)
             self.present[item[: item.rindex("[")]] = True
+        if holds_picture(buffer, element):
+            self.pictures.append(element.path)
         if element.is_private:
             self._private(buffer, element)
             return
@@ -141,6 +146,7 @@ class Inventory:
         self.content.add(part.content)
         self.creators.update(part.creators)
         self.items |= part.items
+        self.pictures += part.pictures
 
     @staticmethod
     def _telling(element: Element) -> bool:

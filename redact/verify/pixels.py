@@ -25,6 +25,7 @@ from redact.pixels.judging import Judge
 from redact.pixels.own import OwnText
 from redact.pixels.policy import PixelPolicy
 from redact.verify.canary import Canary
+from redact.verify.streams import check_streams
 
 
 class SecondReading:
@@ -54,10 +55,12 @@ class SecondReading:
         """The boxes of text that the policy would remove from the cleaned file.
 
         Raises:
-            HeldError: `undecodable-pixels` or `video`; `identity-mismatch`.
+            HeldError: PROOF_TEXT, a frame holds more than its picture; `undecodable-pixels` or `video`;
+                `identity-mismatch`.
             ModelError: A model failed.
         """
         header = read_header(cleaned)
+        check_streams(layout, header)
         before = read_header(original)
         judge = Judge.of(self._policy.for_proof(), before, self._own(before) or self._identifiers)
         return find_text(cleaned, layout, header, self._reader, judge)

@@ -10,7 +10,7 @@ Steps, in this order (numbers repeated beside the code):
 (4) every date is the shifted original, every identifying UID the mapped one; content items (SR) hold nothing
     under an identifying name, and their references are intact;
 (5) the IOD is no worse than before, through the whole content tree; dciodvfy, where it is asked, agrees;
-(6) a second reader finds no identity in the pixels;
+(6) no picture is left that nobody reads, and a second reader finds no identity in the pixels;
 (7) the digest of what was examined is that of the file after the examination.
 
 What it cannot show is held. It never changes a file, and says nothing of identifiers that nobody harvested.
@@ -46,6 +46,7 @@ from redact.verify.expectations import Expectations
 from redact.verify.inventory import Inventory, dataset_walk, opened, syntax_of
 from redact.verify.iod import check_iod
 from redact.verify.memory import Memory, Shelf
+from redact.verify.pictures import check_pictures
 from redact.verify.reading import Search, read_dataset, read_original
 from redact.verify.relations import check_content
 from redact.verify.retained import check_identity, own_identifiers, own_values
@@ -167,7 +168,8 @@ class Prover:
         check_dates(before, after, self.expectations, shift_days)
         iod = check_iod(before, after)  # (5)
         agrees = self._ask_dciodvfy(original, layout, before, after)
-        text_detection = self._check_pixels(original.source, cleaned, layout)  # (6)
+        check_pictures(after.pictures, layout)  # (6)
+        text_detection = self._check_pixels(original.source, cleaned, layout)
         if dataset_sha256(cleaned) != digest:  # (7)
             raise _held(ReasonCode.PROOF_IDENTIFIER, "the file changed while it was examined", "")
         return InstanceProof(

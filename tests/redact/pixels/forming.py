@@ -3,7 +3,7 @@
 import io
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,7 +18,7 @@ from exchange.dicomio.payloads import EncapsulatedPayload, NativePayload
 from exchange.dicomio.write import write_instance
 from redact.pixels.jpeg_lossless import encode_lossless
 from redact.pixels.segments import without_comments
-from tests.redact.pixels.making import Made, describe, opened
+from tests.redact.pixels.making import Made, describe, form_of, opened
 
 IMPLICIT, EXPLICIT, BIG = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"
 DEFLATED, PLAIN, DEFLATED_FRAME = f"{EXPLICIT}.99", f"{EXPLICIT}.98", "1.2.840.10008.1.2.8.1"
@@ -160,6 +160,8 @@ def made_of(form: Form, path: Path) -> Made:
         vr = "OW" if form.syntax == IMPLICIT or ds.BitsAllocated > 8 else "OB"
         write_instance(path, ds, form.syntax, NativePayload(vr, len(raw), [raw]))
     else:
-        frames = [(without_comments(compressed(form, frame), form.syntax),) for frame in values]
+        told = form_of(ROWS, COLUMNS, form.dtype, form.samples, bits=1 if form.bits == 1 else 0)
+        told = replace(told, photometric=form.photometric)
+        frames = [(without_comments(compressed(form, frame), form.syntax, told),) for frame in values]
         write_instance(path, ds, form.syntax, EncapsulatedPayload(frames))
     return opened(path)

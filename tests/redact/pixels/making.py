@@ -16,6 +16,7 @@ from exchange.dicomio.payloads import EncapsulatedPayload, NativePayload
 from exchange.dicomio.write import write_instance
 from redact.pixels.clean import PixelOutcome
 from redact.pixels.decode import FrameReader
+from redact.pixels.form import PixelForm
 
 SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 CT = "1.2.840.10008.5.1.4.1.1.2"
@@ -33,6 +34,17 @@ class Made:
         """All frames, decoded (test files are small)."""
         source = FrameReader(self.path, self.layout, self.header)
         return [source.frame(index).full().copy() for index in range(source.count)]
+
+
+def form_of(rows: int, columns: int, dtype: str = "u1", samples: int = 1, bits: int = 0) -> PixelForm:
+    """A form as a header would give it."""
+    kind = np.dtype(dtype)
+    allocated = bits or kind.itemsize * 8
+    photometric = "RGB" if samples > 1 else "MONOCHROME2"
+    signed = kind.kind == "i"
+    return PixelForm(
+        rows, columns, samples, allocated, allocated, allocated - 1, signed, photometric, 0, False, True
+    )
 
 
 def opened(path: Path) -> Made:

@@ -29,12 +29,13 @@ from redact.pixels.judging import Judge
 from redact.pixels.policy import PixelPolicy
 from redact.pixels.segments import without_comments
 from tests.redact.ocr.drawing import ground, reader, write
-from tests.redact.pixels.making import describe, native, opened, outside, save_frames, written
+from tests.redact.pixels.making import describe, form_of, native, opened, outside, save_frames, written
 
 RLE = "1.2.840.10008.1.2.5"
 J2K = "1.2.840.10008.1.2.4.90"
 JPEG_LS = "1.2.840.10008.1.2.4.80"
 JPEG = "1.2.840.10008.1.2.4.50"
+DEFLATED_FRAME = "1.2.840.10008.1.2.8.1"
 BOX = TextBox(1, 30, 10, 60, 100, BoxRule.ORDERED, 1.0)
 
 
@@ -163,11 +164,13 @@ def test_untouched_compressed_frames_are_copied(tmp_path: Path) -> None:
 
 
 @given(st.binary(max_size=200))
-def test_stripping_never_raises_and_never_grows(tail: bytes) -> None:
-    for head, syntax in ((b"\xff\xd8", JPEG), (b"\xff\x4f", J2K), (b"", RLE)):
-        stripped = without_comments(head + tail, syntax)
-        assert len(stripped) <= len(head + tail)
-        assert without_comments(stripped, syntax) == stripped
+def test_stripping_damaged_frames_is_refused_or_repeatable(tail: bytes) -> None:
+    form = form_of(2, 3)
+    heads = {JPEG: b"\xff\xd8", J2K: b"\xff\x4f", RLE: (1).to_bytes(4, "little"), DEFLATED_FRAME: b"\x03\0"}
+    for syntax, head in heads.items():
+        with suppress(ValueError):
+            stripped = without_comments(head + tail, syntax, form)
+            assert without_comments(stripped, syntax, form) == stripped
 
 
 def held(action: Callable[[], object]) -> HeldError:
@@ -200,6 +203,7 @@ def test_video_is_held_as_video(number: str, tmp_path: Path) -> None:
     )
     error = held(lambda: FrameReader(made.path, made.layout, made.header))
     assert error.code is ReasonCode.VIDEO
+    assert "multi-frame" in error.hint
 
 
 @pytest.mark.parametrize(
@@ -311,3 +315,43 @@ def test_every_corpus_picture_decodes_or_is_held(corpus: Path) -> None:
             seen["held"] += 1
     assert seen["read"] > 10
     assert seen["held"] == 0
+
+
+def broken_heads() -> dict[str, bytes]:
+    """What a damaged head makes of a JPEG; GDCM alone ends the process over each of them."""
+    whole = jpeg(ground(96, 128))
+    tables = whole.index(b"\xff\xdb")
+    length = int.from_bytes(whole[tables + 2 : tables + 4], "big")
+    return {
+        "a table is longer than it says": whole[: tables + 3] + bytes([length - 9]) + whole[tables + 4 :],
+        "bytes between two segments": whole[:tables] + b"12345678" + whole[tables:],
+        "JFIF of another version": whole[:11] + b"\x1a" + whole[12:],
+        "a restart before the scan": whole[: tables + 1] + b"\xd3" + whole[tables + 2 :],
+        "no marker at all": whole[: tables + 1] + b"\0" + whole[tables + 2 :],
+    }
+
+
+@pytest.mark.parametrize("how", broken_heads())
+@pytest.mark.parametrize("syntax", [JPEG, "1.2.840.10008.1.2.4.51", "1.2.840.10008.1.2.4.57"])
+def test_a_damaged_head_of_a_jpeg_ends_no_process(how: str, syntax: str, tmp_path: Path) -> None:
+    """Pillow alone decides where it can; what only GDCM could read is held."""
+    values = frames()[:1]
+    stream = broken_heads()[how]
+    made = save_frames(tmp_path / "in.dcm", describe(values, "MONOCHROME2"), [stream], syntax)
+    reader = FrameReader(made.path, made.layout, made.header)
+    with suppress(HeldError):
+        reader.frame(0)
+        assert syntax != "1.2.840.10008.1.2.4.57"
+        assert reader.checking == "single"
+
+
+def test_a_whole_head_is_for_both_decoders(tmp_path: Path) -> None:
+    stream = jpeg(ground(96, 128))
+    fill = stream.index(b"\xff\xdb")
+    values = frames()[:1]
+    padded = stream[:fill] + b"\xff\xff" + stream[fill:]  # fill bytes (T.81 B.1.1.2)
+    for each in (stream, padded):
+        made = save_frames(tmp_path / "in.dcm", describe(values, "MONOCHROME2"), [each], JPEG)
+        reader = FrameReader(made.path, made.layout, made.header)
+        reader.frame(0)
+        assert reader.checking == "cross-checked"
