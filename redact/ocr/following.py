@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from redact.ocr.lines import BOTH, Picture, ReadLine
+from redact.ocr.lines import BOTH, Picture, ReadLine, View
 from redact.ocr.reader import TextReader
 
 SAME = 12  # pictures whose levels nowhere differ by more show the same
@@ -32,17 +32,17 @@ class FollowingReader:
 
     def __init__(self, reader: TextReader) -> None:
         self._reader = reader
-        self._read: dict[tuple[str, tuple[bool, ...]], _Read] = {}
+        self._read: dict[tuple[str, tuple[View, ...]], _Read] = {}
 
-    def read(self, kind: str, picture: Picture, negatives: Sequence[bool] = BOTH) -> tuple[ReadLine, ...]:
+    def read(self, kind: str, picture: Picture, views: Sequence[View] = BOTH) -> tuple[ReadLine, ...]:
         """All lines of a picture.
 
         Args:
             kind: How it was rendered; pictures of one kind follow each other.
             picture: As for `TextReader.read`.
-            negatives: As for `TextReader.read`.
+            views: As for `TextReader.read`.
         """
-        key = kind, tuple(negatives)
+        key = kind, tuple(views)
         last = self._read.get(key)
         if last is None or last.picture.shape != picture.shape:
             return self._whole(key, picture, ())
@@ -54,12 +54,12 @@ class FollowingReader:
         if (rows.stop - rows.start) * (columns.stop - columns.start) > _PART * changed.size:
             return self._whole(key, picture, tuple(_unchanged(last.lines, changed)))
         scale = self._reader.scale(*picture.shape[:2])
-        part = self._reader.read(np.ascontiguousarray(picture[rows, columns]), negatives, scale=scale)
+        part = self._reader.read(np.ascontiguousarray(picture[rows, columns]), views, scale=scale)
         lines = {_moved(line, rows.start, columns.start) for line in part}
         return tuple(sorted(lines.union(_unchanged(last.lines, changed))))
 
     def _whole(
-        self, key: tuple[str, tuple[bool, ...]], picture: Picture, known: tuple[ReadLine, ...]
+        self, key: tuple[str, tuple[View, ...]], picture: Picture, known: tuple[ReadLine, ...]
     ) -> tuple[ReadLine, ...]:
         lines = self._reader.read(picture, key[1], known=known)
         self._read[key] = _Read(picture, lines)

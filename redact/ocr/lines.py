@@ -1,14 +1,26 @@
 """What was read: lines of text with their place."""
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
 Picture = NDArray[np.uint8]  # rows x columns, or rows x columns x 3 (RGB)
 Map = NDArray[np.float32]
-BOTH = (False, True)
-"""Of `negative`: a picture as it is, and its negative."""
+
+
+class View(StrEnum):
+    """How a picture is looked at."""
+
+    AS_IS = "as it is"
+    NEGATIVE = "negative"
+    TURNED = (
+        "turned by a quarter"  # the detector overlooks lines that run up or down more often than level ones
+    )
+
+
+BOTH = (View.AS_IS, View.NEGATIVE)
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -4,8 +4,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from exchange.domain.stage import ModelSession
-from redact.ocr.lines import BOTH, Map, Picture, Quad, ReadLine
+from redact.ocr.lines import BOTH, Map, Picture, Quad, ReadLine, View
 from redact.ocr.settings import ReaderSettings
 from redact.ocr.strips import Strip, strips_beside
 
@@ -43,7 +45,7 @@ class TextReader:
     def read(
         self,
         picture: Picture,
-        negatives: Sequence[bool] = BOTH,
+        views: Sequence[View] = BOTH,
         *,
         known: tuple[ReadLine, ...] = (),
         scale: float | None = None,
@@ -52,7 +54,7 @@ class TextReader:
 
         Args:
             picture: uint8, rows x columns (grey) or rows x columns x 3 (RGB).
-            negatives: Whether to read it as it is, its negative, or both.
+            views: How to look at it.
             known: Lines that were read before and still stand where they stood; they are not read again.
             scale: Detector pixels per pixel, where it is a part of a picture; `scale()` for the whole.
         """
@@ -62,12 +64,18 @@ class TextReader:
         if picture.min() == picture.max():
             return ()
         lines: list[ReadLine] = []
-        for negative in negatives:
-            found = self._detector.detect(picture, negative=negative, scale=scale)
-            lines += self._read_candidates(picture, found, (*known, *lines), negative=negative)
+        for view in views:
+            found = self._candidates(picture, view, scale)
+            lines += self._read_candidates(picture, found, (*known, *lines), negative=view is View.NEGATIVE)
         for strip in strips_beside(lines, picture.shape[0], picture.shape[1], self.settings):
             lines += self._look_closer(picture, strip)
         return tuple(_without_repeats(lines))
+
+    def _candidates(self, picture: Picture, view: View, scale: float | None) -> list[Quad]:
+        if view is not View.TURNED:
+            return self._detector.detect(picture, negative=view is View.NEGATIVE, scale=scale)
+        turned = np.ascontiguousarray(np.rot90(picture))
+        return [_turned_back(quad, picture.shape[1]) for quad in self._detector.detect(turned, scale=scale)]
 
     def _read_candidates(
         self, picture: Picture, candidates: list[Quad], known: tuple[ReadLine, ...], *, negative: bool
@@ -106,6 +114,12 @@ class TextReader:
             if text:
                 found.append(replace(place, text=text, confidence=round(confidence, 4)))
         return found
+
+
+def _turned_back(quad: Quad, columns: int) -> Quad:
+    """Where a candidate of a picture turned by a quarter, counter-clockwise, is in the picture itself."""
+    x, y = quad.centre
+    return replace(quad, centre=(columns - 1 - y, x), size=(quad.size[1], quad.size[0]))
 
 
 def _line(picture: Picture, quad: Quad, text: str, confidence: float, *, negative: bool) -> ReadLine:

@@ -1,7 +1,7 @@
 """The reading pass: where in an instance is text that must go? Only boxes are kept, never frames."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 
@@ -12,7 +12,7 @@ from exchange.domain.codes import ReasonCode
 from exchange.domain.errors import HeldError
 from exchange.domain.source import Source
 from redact.ocr.following import FollowingReader
-from redact.ocr.lines import BOTH
+from redact.ocr.lines import BOTH, View
 from redact.ocr.reader import TextReader
 from redact.pixels.account import Account, JudgedLine
 from redact.pixels.boxes import BoxRule, TextBox, merge, place
@@ -57,10 +57,18 @@ class Look:
         in_turns: Where a frame is shown by its window and in full range, one is read as it is and of the
             other the negative, and not each as both: half the work, for a second opinion on images that
             hardly ever show text.
+        turned: Whether each picture is looked at turned, too.
     """
 
     unused_bits: bool = True
     in_turns: bool = False
+    turned: bool = False
+
+    def views(self, pictures: Collection[str]) -> Mapping[str, Sequence[View]]:
+        """How to look at each picture of a frame, by its name."""
+        if self.in_turns and len(pictures) == 2 and "full range" in pictures:
+            return {name: (View.NEGATIVE if name == "full range" else View.AS_IS,) for name in pictures}
+        return dict.fromkeys(pictures, (*BOTH, View.TURNED) if self.turned else BOTH)
 
 
 def find_text(
@@ -79,7 +87,8 @@ def find_text(
         HeldError: `undecodable-pixels` or `video`; `identity-mismatch`.
         ModelError: A model failed.
     """
-    look = Look(in_turns=judge.mode is TextMode.STRICT)
+    strict = judge.mode is TextMode.STRICT
+    look = Look(in_turns=strict, turned=not strict)
     return read_frames(FrameReader(path, layout, header), header, reader, judge, look=look).boxes
 
 
@@ -108,7 +117,7 @@ def read_frames(
     """
     mode, only = judge.mode, account.only if account is not None else None
     renderer = Renderer(frames.form, header, unused_bits=look.unused_bits)
-    reading = _Pass(FollowingReader(reader), judge, account, in_turns=look.in_turns)
+    reading = _Pass(FollowingReader(reader), judge, account, look)
     known: dict[bytes, tuple[int, tuple[TextBox, ...]]] = {}
     boxes: list[TextBox] = []
     for index in range(frames.count) if only is None else (only,):
@@ -156,16 +165,16 @@ class _Pass:
     reader: FollowingReader
     judge: Judge
     account: Account | None
-    in_turns: bool = False
+    look: Look
     counts: Counter[str] = field(default_factory=Counter)
     held: list[tuple[ReasonCode, TextBox]] = field(default_factory=list)
 
     def boxes(self, pictures: Mapping[str, Picture], frame: int) -> tuple[TextBox, ...]:
         """Those to be removed from one frame, over all its renderings."""
         judged: list[JudgedLine] = []
-        turns = self.in_turns and len(pictures) == 2 and "full range" in pictures
+        views = self.look.views(pictures)
         for name, picture in pictures.items():
-            lines = self.reader.read(name, picture, (name == "full range",) if turns else BOTH)
+            lines = self.reader.read(name, picture, views[name])
             judged += (JudgedLine(frame, name, one, self.judge.verdict(one, lines)) for one in lines)
         found = [_box_of(one, one.verdict.rule) for one in judged if one.verdict.rule is not None]
         judged = [_settled(one, found) for one in judged]

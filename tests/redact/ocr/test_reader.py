@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from redact.ocr.detector import TextDetector
-from redact.ocr.lines import Picture, Quad, ReadLine
+from redact.ocr.lines import Picture, Quad, ReadLine, View
 from redact.ocr.reader import TextReader
 from redact.ocr.recogniser import cut
 from redact.ocr.settings import ReaderSettings
@@ -117,6 +117,22 @@ def test_text_upside_down_is_read(name: str) -> None:
     write(picture, "JOHANSSON", (30, 60), size=0.6)
     turned = np.asarray(cv2.rotate(picture, cv2.ROTATE_180), dtype=np.uint8)
     assert "JOHANSSON" in texts(reader(name).read(turned))
+
+
+@pytest.mark.parametrize("turn", [cv2.ROTATE_90_CLOCKWISE, cv2.ROTATE_90_COUNTERCLOCKWISE])
+@pytest.mark.parametrize("shape", [(192, 256), (300, 200)])
+def test_a_picture_looked_at_turned_gives_places_of_the_picture(turn: int, shape: tuple[int, int]) -> None:
+    picture = ground(*shape)
+    write(picture, "JOHANSSON", (30, 60), size=0.6)
+    ink = np.asarray(cv2.rotate((picture.astype(np.int16) - ground(*shape) > 40).astype(np.uint8), turn)) > 0
+    turned = np.asarray(cv2.rotate(picture, turn), dtype=np.uint8)
+    lines = reader("cleaner").read(turned, (View.TURNED,))
+    assert "JOHANSSON" in texts(lines)
+    covered = np.zeros(turned.shape, dtype=bool)
+    for line in lines:
+        covered[line.y0 : line.y1, line.x0 : line.x1] = True
+    assert covered[ink].mean() > 0.95
+    assert covered.mean() < 10 * ink.mean()
 
 
 @pytest.mark.parametrize("height", [100, 200])
