@@ -46,7 +46,7 @@ _TARGETS = (EXPLICIT_LITTLE, IMPLICIT_LITTLE)
 _ITEM = b"\xfe\xff\x00\xe0"
 _WORDS = {"OW": 2, "OF": 4, "OL": 4, "OD": 8, "OV": 8}
 # What stands for how the pixels are encoded, and is not written with other pixels.
-_OF_ENCODING = frozenset({0x7FE00001, 0x7FE00002})
+_OF_ENCODING = frozenset({0x7FE00001, 0x7FE00002, 0x7FE00003})
 
 
 def possible_targets(transfer_syntax_uid: str) -> tuple[str, ...]:

@@ -10,10 +10,12 @@ import pytest
 from openjpeg.utils import encode_array
 from rle.utils import encode_pixel_data
 
-from exchange.dicomio.payloads import CopyPayload, EncapsulatedPayload, OffsetTable
+from exchange.dicomio.payloads import CopyPayload, EncapsulatedPayload, NativePayload, OffsetTable
+from exchange.dicomio.transcode import compare_headers, encode_unconverted, read_unconverted
 from exchange.dicomio.write import write_instance
 from exchange.domain.codes import ReasonCode
 from exchange.domain.errors import HeldError
+from redact.pixels.boxes import BoxRule, TextBox
 from redact.pixels.clean import remove_boxes
 from redact.pixels.decode import FrameReader
 from redact.pixels.segments import is_irreversible, without_comments
@@ -21,6 +23,7 @@ from tests.redact.ocr.drawing import ground
 from tests.redact.pixels.making import describe, form_of, opened, save, save_frames, written
 from tests.redact.pixels.test_codecs import encoded, jpeg
 
+EXPLICIT = "1.2.840.10008.1.2.1"
 BASELINE, LOSSLESS_J2K, LOSSY_J2K = (f"1.2.840.10008.1.2.4.{number}" for number in (50, 90, 91))
 JPEG_LS, NEAR = "1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.81"
 DEFLATED_FRAME, RLE, PLAIN = "1.2.840.10008.1.2.8.1", "1.2.840.10008.1.2.5", "1.2.840.10008.1.2.1.98"
@@ -206,6 +209,24 @@ def test_a_basic_table_beside_an_extended_one_is_not_copied(tmp_path: Path) -> N
     assert HIDDEN not in after.path.read_bytes()
     assert len(after.header.ExtendedOffsetTable) == 16
     assert all(np.array_equal(a, b) for a, b in zip(made.frames(), after.frames(), strict=True))
+
+
+@pytest.mark.parametrize("touched", [True, False])
+def test_the_total_length_of_fragments_stays_only_with_them(touched: bool, tmp_path: Path) -> None:
+    values = np.stack([PICTURE, PICTURE])[..., np.newaxis]
+    ds = describe(values, "MONOCHROME2", EncapsulatedPixelDataValueTotalLength=2 * len(j2k()))
+    path = tmp_path / "first.dcm"
+    write_instance(path, ds, LOSSLESS_J2K, EncapsulatedPayload([(j2k(),), (j2k(),)]))
+    write_instance(tmp_path / "in.dcm", ds, LOSSLESS_J2K, CopyPayload(opened(path).layout))
+    made = opened(tmp_path / "in.dcm")
+    boxes = [TextBox(1, 10, 10, 30, 40, BoxRule.ORDERED, 1.0)] if touched else []
+    after = written(made, remove_boxes(made.path, made.layout, made.header, boxes), tmp_path / "out.dcm")
+    assert ("EncapsulatedPixelDataValueTotalLength" in after.header) == (not touched)
+    # Another syntax for another peer: what is not written with other pixels is no change of the header.
+    target = tmp_path / "native.dcm"
+    native = NativePayload("OB", values.size, [values.tobytes()])
+    write_instance(target, read_unconverted(made.layout), EXPLICIT, native, encode_unconverted)
+    assert compare_headers(made.layout, opened(target).layout, frozenset()) == ""
 
 
 def test_fragments_that_no_frame_has_are_not_copied(tmp_path: Path) -> None:
