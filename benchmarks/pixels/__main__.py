@@ -22,7 +22,7 @@ from benchmarks.wire.__main__ import report
 
 HELD_OUT = 20261205
 _READERS = (contestants.TESSERACT, contestants.RAPIDOCR_4)
-_PEERS = (contestants.RAPIDOCR, contestants.TESSERACT, contestants.PRESIDIO)
+_PEERS = (contestants.RAPIDOCR, contestants.RAPIDOCR_4, contestants.TESSERACT, contestants.PRESIDIO)
 
 _HEAD = (
     "# everyone as it comes, but with one thread; presidio with spaCy's small English model, its large one",

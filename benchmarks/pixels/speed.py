@@ -9,7 +9,7 @@ from statistics import median
 from PIL import Image
 
 from benchmarks.pixels import contestants, files, frames
-from benchmarks.pixels.contestants import LOCKGATE, RAPIDOCR, READER, Contestant
+from benchmarks.pixels.contestants import LOCKGATE, RAPIDOCR, RAPIDOCR_4, READER, Contestant
 from benchmarks.pixels.table import Must
 from benchmarks.wire.table import Case, Comparison
 from tests.hostile.cleaning import clean_folder
@@ -40,7 +40,9 @@ def sizes(folder: Path, peers: Sequence[Contestant]) -> list[Case]:
                 if answer.status == "out":
                     case.add(one.label, answer.milliseconds)
         case.comparisons = [
-            Comparison(READER, one.label, _FASTER if side == 512 and one.label == RAPIDOCR else None)
+            Comparison(
+                READER, one.label, _FASTER if side == 512 and one.label in (RAPIDOCR, RAPIDOCR_4) else None
+            )
             for one in peers
             if one.label in case.cells
         ]
