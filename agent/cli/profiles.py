@@ -157,7 +157,7 @@ def _pixels(shown: "ShownPixels | None") -> str:
         return "not looked for"
     modes = "; ".join(shown.modes) or "by modality and image type"
     kept = ", ".join(shown.markers) or "none"
-    return f"uncertain lines: {shown.uncertain}; markers kept: {kept}; modes: {modes}"
+    return f"uncertain lines: {shown.uncertain}; markers kept: {kept}; modes: {modes}; fill: {shown.fill}"
 
 
 def _tell(found: "ProfileDifference") -> None:

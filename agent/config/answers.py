@@ -151,6 +151,7 @@ class ShownPixels(_Answer):
     uncertain: Literal["hold", "remove", "keep"] = Field(description="Of lines that may be text or anatomy.")
     markers: tuple[str, ...] = Field(description="Kinds of lines that stay.")
     modes: tuple[str, ...] = Field(description="Rules in words, in order, before modality and image type.")
+    fill: Literal["background", "inpaint"] = Field(description="What takes the place of text.")
 
 
 class ProfileAnswer(ProfileSide):

@@ -29,7 +29,7 @@ from redact.headers.pointing import keyword_selector, path_selector, tag_selecto
 from redact.headers.profile import Documents, Option
 from redact.headers.selectors import PrivateSelector, Selector, VrSelector, vr_by_dictionary
 from redact.headers.site_rules import RuleAction, SiteRule
-from redact.pixels.rules import Marker, ModeRule, TextMode, UncertainText
+from redact.pixels.rules import Fill, Marker, ModeRule, TextMode, UncertainText
 
 _ASKED_VRS = (TEXT_VRS | ASCII_VRS) - {"DA", "DT", "TM"}
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -313,6 +313,10 @@ class Pixels(_Part):
     modes: tuple[PixelMode, ...] = Field(
         (),
         description="The first whose when: holds decides; without one modality, class and image type do.",
+    )
+    fill: Fill = Field(
+        Fill.BACKGROUND,
+        description="What takes the place of text: the background's value, or what lies around flows in.",
     )
 
 

@@ -228,7 +228,7 @@ class _Reading:
                 modes.append(mode.rule(self.source.at(path).line if self.source.values else 0))
         for about, objection in pixels_objections(modes, options):
             self._say(("pixels",) if about is None else ("pixels", "modes", about), *objection)
-        return PixelRules(entry.uncertain, frozenset(entry.markers), tuple(modes))
+        return PixelRules(entry.uncertain, frozenset(entry.markers), tuple(modes), entry.fill)
 
     def _rules(self, listed: object) -> "Iterator[SiteRule]":
         """The rules that are well-formed, each judged apart from the others."""

@@ -77,6 +77,7 @@ def shown_pixels(profile: Profile) -> ShownPixels | None:
         uncertain=rules.uncertain.value,
         markers=tuple(sorted(rules.markers)),
         modes=tuple(map(str, rules.modes)),
+        fill=rules.fill.value,
     )
 
 

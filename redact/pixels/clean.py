@@ -30,7 +30,7 @@ from redact.pixels.find import Findings, Look, read_frames
 from redact.pixels.judging import Judge, Known
 from redact.pixels.policy import PixelPolicy
 from redact.pixels.rewrite import Plan, rewritten, unchanged
-from redact.pixels.rules import TextMode
+from redact.pixels.rules import Fill, TextMode
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ def clean_pixels(
     cleared = embedded_overlays(header, frames.form) > 0
     judge = Judge.of(policy, header, identifiers)
     findings = read_frames(frames, header, reader, judge, look=Look(unused_bits=not cleared))
-    return _outcome(frames, layout, header, findings)
+    return _outcome(frames, layout, header, findings, policy.rules.fill)
 
 
 def remove_boxes(
@@ -107,15 +107,18 @@ def remove_boxes(
     """
     frames = FrameReader(path, layout, header)
     inside = tuple(sorted(box for box in boxes if 0 <= box.frame < frames.count))
-    mode = (policy or PixelPolicy()).mode(header)
-    return _outcome(frames, layout, header, Findings(inside, mode, frames.count, 0, 0, 0, frames.checking))
+    policy = policy or PixelPolicy()
+    findings = Findings(inside, policy.mode(header), frames.count, 0, 0, 0, frames.checking)
+    return _outcome(frames, layout, header, findings, policy.rules.fill)
 
 
-def _outcome(frames: FrameReader, layout: FileLayout, header: Dataset, findings: Findings) -> PixelOutcome:
+def _outcome(
+    frames: FrameReader, layout: FileLayout, header: Dataset, findings: Findings, fill: Fill
+) -> PixelOutcome:
     boxes, form = findings.boxes, frames.form
     overlays = embedded_overlays(header, form)
     if boxes or overlays:
-        done = rewritten(Plan.of(frames, boxes, mask=overlays > 0), layout, header)
+        done = rewritten(Plan.of(frames, boxes, mask=overlays > 0, fill=fill), layout, header)
     else:
         done = unchanged(frames, layout, header)
     return PixelOutcome(

@@ -10,17 +10,25 @@ from redact.pixels.boxes import TextBox
 from redact.pixels.codecs import Pixels
 from redact.pixels.decode import Frame
 from redact.pixels.form import PixelForm
+from redact.pixels.inpaint import can_inpaint, inpainted
+from redact.pixels.rules import Fill
 
 _RING = 3  # pixels around a box whose values say what its background is
 _FIRST_OVERLAY, _LAST_OVERLAY = 0x6000, 0x601E
 
 
-def remove(frame: Frame, boxes: Iterable[TextBox], form: PixelForm) -> None:
-    """Overwrite the padded boxes with the background around them, in every sample."""
+def remove(frame: Frame, boxes: Iterable[TextBox], form: PixelForm, fill: Fill = Fill.BACKGROUND) -> None:
+    """Overwrite the padded boxes, in every sample: with the background around them, or with what flows in.
+
+    Where values lie on no scale (palettes, single bits) or share their colour, it is always the background.
+    """
     rows, columns = form.rows, form.columns
     padded = [box.padded(rows, columns) for box in boxes]
     # Backgrounds first: a neighbour already filled must not decide the next one's.
     grounds = [_background(frame, box, form) for box in padded]
+    if fill is Fill.INPAINT and not frame.paired and can_inpaint(frame.pixels, form, frame.photometric):
+        flowed = inpainted(frame.pixels, padded)
+        grounds = [ground if flow is None else flow for ground, flow in zip(grounds, flowed, strict=True)]
     for box, ground in zip(padded, grounds, strict=True):
         if frame.paired:  # chrominance is shared by two neighbours: whole pairs go
             frame.pixels[box.y0 : box.y1, box.x0 // 2 : (box.x1 + 1) // 2] = ground[[0, 0, 1, 2]]

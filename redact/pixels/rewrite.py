@@ -24,6 +24,7 @@ from redact.pixels.encode import can_encode, encode_again
 from redact.pixels.fill import clear_unused_bits, remove
 from redact.pixels.form import PixelForm, undecodable
 from redact.pixels.history import lossy_history
+from redact.pixels.rules import Fill
 from redact.pixels.segments import without_comments
 
 
@@ -35,19 +36,23 @@ class Plan:
         frames: Of the instance.
         boxes: To be removed, unpadded, by frame.
         mask: Whether bits that hold no pixel are cleared.
+        fill: What takes the place of what goes.
     """
 
     frames: FrameReader
     boxes: Mapping[int, Sequence[TextBox]]
     mask: bool
+    fill: Fill = Fill.BACKGROUND
 
     @classmethod
-    def of(cls, frames: FrameReader, boxes: Iterable[TextBox], *, mask: bool) -> "Plan":
+    def of(
+        cls, frames: FrameReader, boxes: Iterable[TextBox], *, mask: bool, fill: Fill = Fill.BACKGROUND
+    ) -> "Plan":
         """With boxes in any order."""
         by_frame: dict[int, list[TextBox]] = {}
         for box in boxes:
             by_frame.setdefault(box.frame, []).append(box)
-        return cls(frames, by_frame, mask)
+        return cls(frames, by_frame, mask, fill)
 
     @property
     def touched(self) -> Collection[int]:
@@ -59,7 +64,7 @@ class Plan:
         frame = self.frames.frame(index)
         masked = self.mask and clear_unused_bits(frame, self.frames.form)
         boxes = self.boxes.get(index, ())
-        remove(frame, boxes, self.frames.form)
+        remove(frame, boxes, self.frames.form, self.fill)
         return frame, masked or bool(boxes)
 
 

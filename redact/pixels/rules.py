@@ -26,6 +26,13 @@ class UncertainText(StrEnum):
     KEEP = "keep"
 
 
+class Fill(StrEnum):
+    """What takes the place of text that is removed."""
+
+    BACKGROUND = "background"  # one value, of what lies around
+    INPAINT = "inpaint"  # what lies around flows in
+
+
 class Marker(StrEnum):
     """Kinds of lines that identify nobody."""
 
@@ -62,11 +69,13 @@ class PixelRules:
         uncertain: Of lines between the gates.
         markers: Kinds of lines that stay, where the whole line is one and no identifier matches it.
         modes: In order; the first whose condition holds decides, before what modality and class say.
+        fill: What takes the place of what goes.
     """
 
     uncertain: UncertainText = UncertainText.HOLD
     markers: frozenset[Marker] = frozenset()
     modes: tuple[ModeRule, ...] = ()
+    fill: Fill = Fill.BACKGROUND
 
     def mode(self, header: Dataset) -> TextMode | None:
         """How hard an instance is read, by its original's header; None where the rules do not say."""
@@ -78,7 +87,8 @@ class PixelRules:
     def canonical(self) -> list[object]:
         """The same for the same rules, however they were written."""
         modes = [[one.mode.value, one.when.canonical() if one.when else ""] for one in self.modes]
-        return [self.uncertain.value, sorted(self.markers), modes]
+        said: list[object] = [self.uncertain.value, sorted(self.markers), modes]
+        return said if self.fill is Fill.BACKGROUND else [*said, self.fill.value]
 
 
 def pixels_objections(
