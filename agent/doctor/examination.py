@@ -25,6 +25,7 @@ CHECKS = (
     Check("shipped-data", software.shipped_data),
     Check("onnxruntime", software.one_runtime),
     Check("models", software.models),
+    Check("reading", software.reading),
     Check("names", software.names),
     Check("codecs", software.codecs),
     Check("firmware-profile", box.firmware_profile),

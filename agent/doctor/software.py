@@ -92,6 +92,18 @@ def models(_: Surroundings) -> Answer:
     return Status.PASS, f"{len(found)} files with the pinned digests"
 
 
+def reading(surroundings: Surroundings) -> Answer:
+    """Both readers of text in pixels read the golden pictures, on the providers of this box."""
+    from agent.inference.readers import open_reader, open_store
+
+    if surroundings.profile is None:
+        return Status.SKIP, "needs a firmware profile"
+    store, wanted = open_store(), surroundings.profile.inference.execution_providers
+    facts = [one for name in ("cleaner", "prover") for one in open_reader(store, name, wanted)[1]]
+    providers = ", ".join(dict.fromkeys(one.provider for one in facts))
+    return Status.PASS, f"cleaner and prover read the golden pictures on {providers}"
+
+
 def names(surroundings: Surroundings) -> Answer:
     """Every recogniser of names that a route's profile asks for can be opened, and is the pinned one."""
     from agent.inference.names import open_names

@@ -62,6 +62,13 @@ def test_there_are_more_than_eighteen_checks_of_different_names() -> None:
     assert len(set(names)) == len(names) >= 18
 
 
+def test_the_readers_of_text_are_tried_on_this_box(site_file: Path) -> None:
+    found = ask(named("reading"), look(site_file))
+    assert found.status is Status.PASS
+    assert "read the golden pictures on CPUExecutionProvider" in found.detail
+    assert ask(named("reading"), replace(look(site_file), profile=None)).status is Status.SKIP
+
+
 def test_recognisers_of_names_that_routes_want_are_opened(
     site_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
