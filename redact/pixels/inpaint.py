@@ -20,7 +20,7 @@ _EXACT_BITS = 16  # float32 holds these values exactly
 
 
 def can_inpaint(values: Pixels, form: PixelForm, photometric: str) -> bool:
-    """Whether values lie on a scale, each pixel for itself: no indices of a palette, bits or shared colour."""
+    """Whether values lie on a scale, each pixel for itself: no palette, no single bits, no shared colour."""
     return (
         not form.floating
         and 1 < form.bits_allocated <= _EXACT_BITS
