@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from agent.cli.common import JsonOption, print_json
+from agent.cli.common import ConfigOption, JsonOption, print_json
 
 if TYPE_CHECKING:
     from agent.config.answers import OcrAnswer, OcrBox
@@ -14,6 +14,7 @@ EPILOG = """\b
 Examples:
   lockgate ocr image.dcm
   lockgate ocr cine.dcm --frame 12 --profile teleradiology
+  lockgate ocr image.dcm -c site.yaml --profile ours
   lockgate ocr image.dcm --json --preview pictures/
 
 This command shows the text in the image, and with it whom it may name: that is what it is for. The text goes
@@ -28,7 +29,10 @@ Exit codes: 0 read, 1 the file would be held, 2 it or the profile cannot be used
 def ocr(
     file: Annotated[Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, help="A DICOM file.")],
     frame: Annotated[int | None, typer.Option(min=0, help="Read this frame only, counted from 0.")] = None,
-    profile: Annotated[str, typer.Option(help="Profile: a shipped name, or a YAML file.")] = "default",
+    profile: Annotated[
+        str, typer.Option(help="Profile: a shipped or site name, or a YAML file.")
+    ] = "default",
+    config: ConfigOption = None,
     preview: Annotated[
         Path | None, typer.Option(help="Write pictures of the frames with their lines here. They show PHI.")
     ] = None,
@@ -43,7 +47,7 @@ def ocr(
     from exchange.domain.errors import HeldError
 
     configure_logs(level="error")
-    chosen = load_profile(profile)
+    chosen = load_profile(profile, config.resolve().parent if config is not None else None)
     reader, _ = open_reader(open_store(), "cleaner", firmware_profile().inference.execution_providers)
     try:
         answer = look(file, chosen, reader, frame)

@@ -106,8 +106,10 @@ def _show_studies(studies: "tuple[PlannedStudy, ...]", refused: dict[str, int]) 
             typer.echo(
                 f"  route {route.route} ({conditions or 'takes everything'}) -> {', '.join(route.deliver)}"
             )
+            modes = ", ".join(f"{count} {mode}" for mode, count in route.textModes.items())
+            looked = f"{route.pixels} ({modes})" if modes else route.pixels
             typer.echo(
-                f"    identity {route.identity}, profile {route.profile or 'none'}, pixels: {route.pixels},"
+                f"    identity {route.identity}, profile {route.profile or 'none'}, pixels: {looked},"
                 f" documents: {route.documents}, names in free text: {route.names}"
             )
             if route.reason:

@@ -70,6 +70,9 @@ class PlannedRoute(_Answer):
     conditions: dict[str, str] = Field(description="The route's match, as written.")
     deliver: tuple[str, ...]
     pixels: str
+    textModes: dict[str, int] = Field(  # noqa: N815
+        description="How hard text is looked for: instances with pixels by mode."
+    )
     unknown: Literal["held", "quarantined"] | None = Field(
         None, description="Of a return route: what becomes of a study whose patient is unknown here."
     )

@@ -34,6 +34,7 @@ from redact.headers.profile import Documents, NameRecognition, Option, Profile
 from redact.identifiers.harvest import harvest
 from redact.identifiers.names import NameRecogniser
 from redact.identifiers.pseudonymiser import Pseudonymiser
+from redact.pixels.policy import PixelPolicy
 
 _ITEM = re.compile(r"\[\d+\]")
 _ACTIONS: Mapping[Result, Planned] = {
@@ -143,6 +144,7 @@ def _planned_route(
         conditions=_conditions(route),
         deliver=route.destinations,
         pixels=_pixels(route.profile),
+        textModes=_text_modes(route.profile, headers),
         unknown=_UNKNOWN[route.route.reidentify.on_unknown] if route.route.reidentify else None,
         documents=_documents(route.profile),
         names=_names(route.profile),
@@ -171,6 +173,15 @@ def _pixels(profile: Profile | None) -> str:
             "text is looked for and removed but the patient's own and known words; another's identity holds"
         )
     return "text is looked for and removed"
+
+
+def _text_modes(profile: Profile | None, headers: Sequence[Dataset]) -> dict[str, int]:
+    """Instances by how hard text is looked for in their pixels; none where it is not."""
+    if profile is None or Option.CLEAN_PIXEL_DATA not in profile.options:
+        return {}
+    policy = PixelPolicy(rules=profile.pixels)
+    modes = Counter(policy.mode(ds).value for ds in headers if "Rows" in ds)
+    return dict(sorted(modes.items()))
 
 
 def _identity(route: EffectiveRoute) -> Literal["removed", "retained", "quarantined", "reidentified"]:

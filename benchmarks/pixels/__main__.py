@@ -53,6 +53,9 @@ def main() -> None:
         drawn.draw(options.draw, options.seed, options.pictures)
         return
     names = [name for name in options.peers.split(",") if name]
+    unknown = sorted(set(names) - set(_PEERS))
+    if unknown:
+        parser.error(f"no such peer: {', '.join(unknown)}; there are {', '.join(_PEERS)}")
     with tempfile.TemporaryDirectory(prefix="lg-pixels-", dir=options.dir) as name:
         folder = Path(name)
         versions = ", ".join(contestants.version(one) for one in names)

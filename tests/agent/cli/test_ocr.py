@@ -124,6 +124,19 @@ def test_a_profile_that_does_not_look_is_said_to(tmp_path: Path) -> None:
     assert not answered(call(one.path, "--profile", profile, "--json")).examined
 
 
+def test_a_profile_of_the_site_is_found_beside_its_file(tmp_path: Path) -> None:
+    one = made(tmp_path, "SLICE 12.5")
+    site = tmp_path / "site" / "site.yaml"
+    (site.parent / "profiles").mkdir(parents=True)
+    site.write_text("")
+    text = 'profile: ours\noptions: ["113101"]\npixels: {modes: [{mode: identity-only}]}\n'
+    (site.parent / "profiles" / "ours.yaml").write_text(text)
+    answer = answered(call(one.path, "-c", site, "--profile", "ours", "--json"))
+    assert (answer.profile, answer.mode) == ("ours", "identity-only")
+    assert not answer.boxes
+    assert call(one.path, "--profile", "ours").exit_code == 2
+
+
 def test_pictures_are_named_by_frames_and_only_for_the_owner(tmp_path: Path) -> None:
     one = made(tmp_path, "", "JACOBSEN PETER")
     answer = answered(call(one.path, "--preview", tmp_path / "pictures", "--json"))

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from pydicom.data import get_testdata_file
 from typer.testing import CliRunner, Result
 
@@ -213,6 +214,27 @@ def planned(site_file: Path, name: str) -> dict[str, PlannedElement]:
     answer = call("plan", "-c", site_file, "--study", file, "--called-ae", "OUTGOING", "--json")
     (study,) = PlanAnswer.model_validate(conforming(answer, "plan")).studies or ()
     return {element.path: element for element in study.routes[0].elements}
+
+
+def test_text_in_pixels_is_looked_for_by_destination(site_file: Path) -> None:
+    """A route names its profile, and a destination its routes: one study is read otherwise for each."""
+    strictly = 'profile: {}\noptions: ["113101"]\npixels: {{modes: [{{mode: {}}}]}}\n'
+    for name, mode in (("archive", "identity-only"), ("trial-site", "all-text")):
+        (site_file.parent / "profiles" / f"{name}.yaml").write_text(strictly.format(name, mode))
+    site = yaml.safe_load(site_file.read_text("utf-8"))
+    (route,) = site["routes"]
+    site["routes"] = [
+        {**route, "name": name, "deidentify": {"profile": name, "pseudonym_domain": name}}
+        for name in ("archive", "trial-site")
+    ]
+    site_file.write_text(yaml.safe_dump(site))
+    study = str(get_testdata_file("CT_small.dcm"))
+    planned_text = call("plan", "-c", site_file, "--study", study).stdout
+    assert "profile archive, pixels: text is looked for and removed (1 identity-only)" in planned_text
+    assert "profile trial-site, pixels: text is looked for and removed (1 all-text)" in planned_text
+    answer = call("plan", "-c", site_file, "--study", study, "--json")
+    (one,) = PlanAnswer.model_validate(conforming(answer, "plan")).studies or ()
+    assert [route.textModes for route in one.routes] == [{"identity-only": 1}, {"all-text": 1}]
 
 
 def test_what_becomes_of_text_in_pixels_is_shown_and_compared(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ class Bent:
     def __init__(self, session: ModelSession[Map], change: Callable[[Map], Map]) -> None:
         self.session, self.change = session, change
         self.name, self.version, self.sha256 = session.name, session.version, session.sha256
-        self.characters = session.characters
+        self.provider, self.characters = session.provider, session.characters
 
     def infer(self, batch: Map) -> Map:
         return self.change(self.session.infer(batch))
