@@ -43,6 +43,7 @@ from redact.pixels.own import OwnText
 from redact.pixels.patients import OwnTexts
 from redact.pixels.policy import PixelPolicy
 from redact.pixels.rules import TextMode
+from redact.pixels.spot_check import SpotRule, size_of, stop_for_spot_check
 from redact.structured.admission import admit
 from redact.verify.dciodvfy import Dciodvfy
 from redact.verify.expectations import Expectations
@@ -76,6 +77,7 @@ class CleaningPlan:
         canary_seed: Belongs to this run; the same seed plants the same canary.
         dciodvfy: Asked by the proof for its opinion on the IOD; None where it is not installed.
         iod_required: Whether what has no such opinion is held.
+        spot_checks: Which clean instances a person looks at before they pass.
     """
 
     profile: Profile
@@ -87,6 +89,7 @@ class CleaningPlan:
     canary_seed: bytes = b""
     dciodvfy: Dciodvfy | None = None
     iod_required: bool = False
+    spot_checks: tuple[SpotRule, ...] = ()
 
     @property
     def cleans_pixels(self) -> bool:
@@ -191,8 +194,13 @@ class InstanceCleaner:
         header = self._read(layout)
         refuse_pixels_elsewhere(layout, header)
         admit(header, self._plan.profile)
+        asked, size = self._asked(header), size_of(header)
         try:
-            return self._clean_and_prove(layout, header, target)
+            cleaned = self._clean_and_prove(layout, header, target)
+            stop_for_spot_check(
+                asked, self._plan.pseudonymiser, cleaned.study_instance_uid, cleaned.boxes, size
+            )
+            return cleaned
         except BaseException:
             if sink is None:
                 target.unlink(missing_ok=True)
@@ -213,6 +221,12 @@ class InstanceCleaner:
                 return self._clean(layout, self._read(layout), target, (), claim=False)
             raise
         return replace(cleaned, proof=proof)
+
+    def _asked(self, header: Dataset) -> tuple[SpotRule, ...]:
+        """The spot checks that a header, as it came, is of a kind for; none once a person has looked."""
+        if ReasonCode.SPOT_CHECK in self._plan.released:
+            return ()
+        return tuple(rule for rule in self._plan.spot_checks if rule.asks(header))
 
     def _own_text(self, header: Dataset) -> OwnText | None:
         """The identity of an original that the profile retains; None where it removes it."""

@@ -21,6 +21,7 @@ from agent.config.references import check_references
 from agent.config.remarks import Remark, Subject
 from agent.config.salvage import salvage
 from agent.config.source import Position, Source, read_source
+from agent.config.spot_checks import check_spot_checks
 from agent.config.translate import place, words
 
 DEFAULT_FILE = "site.yaml"
@@ -160,6 +161,7 @@ def _remarks(subject: Subject, now: datetime) -> Iterator[Remark]:
     yield from check_availability(subject)
     yield from check_inbound(subject)
     yield from check_doors(subject)
+    yield from check_spot_checks(subject)
     yield from check_files(subject, now)
     if subject.site.firmware_profile is not None:
         names = [profile.profile for profile in load_firmware_profiles()]

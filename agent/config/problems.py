@@ -9,6 +9,7 @@ from rapidfuzz.distance import OSA
 from exchange.domain.errors import ConfigurationError
 
 Severity = Literal["error", "warning"]
+Words = tuple[str, str]  # what is wrong, and what to write instead
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -1,40 +1,23 @@
 """A de-identification profile's file: its shape, and what each value must be."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Annotated, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    GetJsonSchemaHandler,
-    Strict,
-    model_validator,
-)
-from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, Strict, model_validator
 from pydicom.datadict import tag_for_keyword
 
-from agent.config.problems import nearest
-from agent.config.source import Path
-from agent.config.translate import Words
-from agent.config.types import Name, Pattern, Text, refuse
+from agent.config.conditions import When, listed, unknown_keyword
+from agent.config.types import Name, Text, refuse
 from exchange.domain.errors import ConfigurationError
-from redact.headers.conditions import Condition, Every, IsIn, IsPresent, Matches, Negation, Some, folded
-from redact.headers.elements import ASCII_VRS, TEXT_VRS
 from redact.headers.pointing import keyword_selector, path_selector, tag_selector
 from redact.headers.profile import Documents, Option
-from redact.headers.selectors import PrivateSelector, Selector, VrSelector, vr_by_dictionary
+from redact.headers.selectors import PrivateSelector, Selector, VrSelector
 from redact.headers.site_rules import RuleAction, SiteRule
 from redact.pixels.rules import Fill, Marker, ModeRule, TextMode, UncertainText
 
-_ASKED_VRS = (TEXT_VRS | ASCII_VRS) - {"DA", "DT", "TM"}
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _SELECTORS = ("keyword", "tag", "vr", "path", "private")
-_OF_A_PATIENT = frozenset({"PatientID", "OtherPatientIDs", "AccessionNumber"})
 _VRS = (
     "AE", "AS", "AT", "CS", "DA", "DS", "DT", "FD", "FL", "IS", "LO", "LT", "OB", "OD", "OF", "OL", "OV",
     "OW", "PN", "SH", "SL", "SQ", "SS", "ST", "SV", "TM", "UC", "UI", "UL", "UN", "UR", "US", "UT", "UV",
@@ -58,35 +41,10 @@ def _said(read: Callable[[str], Selector]) -> Callable[[str], str]:
     return check
 
 
-def unknown_keyword(keyword: str) -> Words:
-    """What to say of a keyword that PS3.6 has not."""
-    from pydicom._dicom_dict import DicomDictionary
-
-    near = nearest(keyword, [entry[4] for entry in DicomDictionary.values() if entry[4]])
-    hint = f"did you mean {near}?" if near else "give it as in PS3.6, or the tag: (gggg,eeee)"
-    return f"no attribute has the keyword {keyword!r}", hint
-
-
 def _keyword(value: str) -> str:
     if not value or tag_for_keyword(value) is None:
         raise refuse(*unknown_keyword(value))
     return value
-
-
-def _unasked(keyword: str) -> Words | None:
-    """Why no condition may ask this attribute; None where it may."""
-    tag = tag_for_keyword(keyword) if keyword else None
-    if tag is None:
-        return unknown_keyword(keyword)
-    if keyword in _OF_A_PATIENT or vr_by_dictionary(tag) == "PN":
-        return f"a rule may not depend on who the patient is: {keyword}", "ask of what kind the object is"
-    if vr_by_dictionary(tag) not in _ASKED_VRS:
-        return f"{keyword} has the VR {vr_by_dictionary(tag)}, which no condition asks", "ask texts and codes"
-    return None
-
-
-def _listed(value: object) -> object:
-    return value if isinstance(value, list | tuple) else [value]
 
 
 def _code(value: object) -> object:
@@ -108,88 +66,6 @@ def _vr(value: str) -> str:
 
 OptionCode = Annotated[Option, BeforeValidator(_code)]
 Vr = Annotated[str, Strict(), AfterValidator(_vr), Field(json_schema_extra={"enum": list(_VRS)})]
-
-
-class AttributeTest(_Part):
-    """What is asked of one attribute: one value, several of which one must fit, or one of the keys.
-
-    Case and padding do not count; of an attribute with several values one that fits is enough.
-    """
-
-    one_of: tuple[Annotated[str, Strict(), Field(min_length=1)], ...] | None = Field(
-        None, alias="in", min_length=1, description="One of these values."
-    )
-    matches: Pattern | None = Field(None, description="Regular expression for some part of the value.")
-    present: Annotated[bool, Strict()] | None = Field(None, description="Whether there is a value at all.")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _short(cls, value: object) -> object:
-        return {"in": _listed(value)} if isinstance(value, str | list) else value
-
-    @model_validator(mode="after")
-    def _exactly_one(self) -> Self:
-        if sum(one is not None for one in (self.one_of, self.matches, self.present)) != 1:
-            raise refuse("a test has exactly one of in, matches, present", "join several by all: or any:")
-        return self
-
-    @classmethod
-    def __get_pydantic_json_schema__(
-        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
-        """The three ways of writing it."""
-        text = {"type": "string", "minLength": 1}
-        return {"anyOf": [text, {"type": "array", "items": text, "minItems": 1}, handler(schema)]}
-
-    def condition(self, tag: int) -> Condition:
-        """What it asks of the attribute of this tag."""
-        if self.one_of is not None:
-            return IsIn(tag, frozenset(map(folded, self.one_of)))
-        if self.matches is not None:
-            return Matches(tag, self.matches)
-        return IsPresent(tag) if self.present else Negation(IsPresent(tag))
-
-
-class When(BaseModel):
-    """A condition on the object, before it is cleaned: keywords with what is asked of them; all must hold."""
-
-    model_config = ConfigDict(frozen=True, extra="allow")
-    __pydantic_extra__: dict[str, AttributeTest] = Field(init=False)
-
-    all: "tuple[When, ...] | None" = Field(None, min_length=1, description="All of these hold.")
-    any: "tuple[When, ...] | None" = Field(None, min_length=1, description="One of these holds.")
-    negated: "When | None" = Field(None, alias="not", description="This does not hold.")
-
-    @model_validator(mode="after")
-    def _says_something(self) -> Self:
-        if not (self.__pydantic_extra__ or self.all or self.any or self.negated):
-            raise refuse("the condition is empty", "leave when: out, or write e.g. Modality: CT")
-        return self
-
-    def unknown(self, path: Path) -> Iterator[tuple[Path, Words]]:
-        """Keywords that cannot be asked, each with its path in the file and what is wrong with it."""
-        for keyword in self.__pydantic_extra__:
-            wrong = _unasked(keyword)
-            if wrong is not None:
-                yield (*path, keyword), wrong
-        for name, parts in (("all", self.all), ("any", self.any)):
-            for number, part in enumerate(parts or ()):
-                yield from part.unknown((*path, name, number))
-        if self.negated is not None:
-            yield from self.negated.unknown((*path, "not"))
-
-    def condition(self) -> Condition:
-        """What it says; its keywords are known."""
-        parts = [
-            test.condition(int(tag_for_keyword(keyword) or 0))
-            for keyword, test in self.__pydantic_extra__.items()
-        ]
-        parts += [part.condition() for part in self.all or ()]
-        if self.any:
-            parts.append(Some(tuple(part.condition() for part in self.any)))
-        if self.negated is not None:
-            parts.append(Negation(self.negated.condition()))
-        return parts[0] if len(parts) == 1 else Every(tuple(parts))
 
 
 class Private(_Part):
@@ -224,7 +100,7 @@ class RuleEntry(_Part):
     tag: Annotated[str, Strict(), AfterValidator(_said(tag_selector))] | None = Field(
         None, description="(gggg,eeee) in hexadecimal, x for any digit, wherever the element stands."
     )
-    vr: Annotated[tuple[Vr, ...], BeforeValidator(_listed), Field(min_length=1)] | None = Field(
+    vr: Annotated[tuple[Vr, ...], BeforeValidator(listed), Field(min_length=1)] | None = Field(
         None,
         description="One VR or several: all public elements of it.",
         json_schema_extra={"anyOf": [{"enum": list(_VRS)}, {"type": "array", "items": {"enum": list(_VRS)}}]},

@@ -7,11 +7,9 @@ from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from agent.config.models import Site
-from agent.config.problems import did_you_mean, nearest
+from agent.config.problems import Words, did_you_mean, nearest
 from agent.config.source import Path, Position, Source
 from agent.config.types import REFUSED
-
-Words = tuple[str, str]
 
 _UNION_TAGS = frozenset({"profile", "none", "one", "many"})
 _SECRETS = (

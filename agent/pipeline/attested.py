@@ -297,9 +297,14 @@ def _pixel(detail: ExchangeDetail) -> PixelFacts | None:
     return PixelFacts(
         regions=sum(len(one.boxes) for one in touched),
         instances=len(touched),
-        reviewed_by_human="yes" if any(one.kind is DecisionKind.REDACT for one in detail.decisions) else "no",
+        reviewed_by_human="yes" if any(map(_looked_at, detail.decisions)) else "no",
         ocr_models=_models(counts.get("cleanerModels", ())),
     )
+
+
+def _looked_at(decision: DecisionRecord) -> bool:
+    """Whether it says that a person has looked at the pixels."""
+    return decision.kind is DecisionKind.REDACT or decision.code == ReasonCode.SPOT_CHECK
 
 
 def _proof(detail: ExchangeDetail) -> ProofFacts:

@@ -1,6 +1,7 @@
 """clean and prove over a study: spread over worker slots, gathered into what custody accepts."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 from agent.custody.holds import decisions_of
@@ -15,6 +16,7 @@ from agent.pipeline.work import CLEAN, CleanResult, CleanTask
 from agent.policy.routes import EffectiveRoute
 from exchange.domain.codes import ReasonCode
 from exchange.domain.exchange import DecisionKind
+from redact.pixels.boxes import BoxRule, boxes_at
 
 
 def clean_study(
@@ -51,6 +53,7 @@ def clean_study(
             canary_seed=attempt.token.encode(),
             iod_required=route.route.iod_unchecked == "hold",
             sealed=profile.retains_identity,
+            spot_checks=route.spot_checks,
         )
         result: CleanResult = appliance.pool.submit(
             CLEAN, task, seconds=seconds, on_progress=partial(appliance.progress.advance, exchange_id)
@@ -59,10 +62,23 @@ def clean_study(
         return part_of(result, links)
 
     parts = spread(appliance, study.members, work)
-    reasons = held_reasons((one for part in parts for one in part.held), "clean")
+    reasons = _together(held_reasons((one for part in parts for one in part.held), "clean"))
     if reasons:
         return Frozen(), reasons
     return gather(parts, profile, pseudonyms, folder), []
+
+
+def _together(reasons: Sequence[HoldReason]) -> list[HoldReason]:
+    """One hold for each spot check, of where most was removed: a person looks at the study as a whole."""
+    checks: dict[str, list[HoldReason]] = {}
+    for one in reasons:
+        if one.code == ReasonCode.SPOT_CHECK:
+            checks.setdefault(one.detail, []).append(one)
+    rest = [one for one in reasons if one.code != ReasonCode.SPOT_CHECK]
+    for detail, some in checks.items():
+        worst = max(some, key=lambda one: len(boxes_at(one.path, BoxRule.ORDERED)))
+        rest.append(replace(worst, detail=f"{detail}: {len(some)} instances"))
+    return rest
 
 
 def _redacted(appliance: Appliance, exchange_id: str) -> frozenset[ReasonCode]:

@@ -31,6 +31,7 @@ from redact.identifiers.harvest import Harvester
 from redact.identifiers.names import NameRecogniser
 from redact.identifiers.pseudonymiser import Pseudonymiser
 from redact.ocr.reader import TextReader
+from redact.pixels.spot_check import SpotRule
 from redact.reconcile.coerce import patient_of
 from redact.reconcile.quarantine import ForeignPatient
 from redact.stage import (
@@ -166,6 +167,7 @@ class CleanTask:
     Attributes:
         iod_required: Whether what dciodvfy has not checked is held.
         sealed: Whether the cleaned files still carry an identity.
+        spot_checks: The route's.
     """
 
     files: tuple[tuple[str, Source], ...]
@@ -178,6 +180,7 @@ class CleanTask:
     canary_seed: bytes = field(default=b"", repr=False)
     iod_required: bool = False
     sealed: bool = False
+    spot_checks: tuple[SpotRule, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,6 +292,7 @@ def clean_files(task: CleanTask, context: WorkerContext) -> CleanResult:
         canary_seed=task.canary_seed,
         dciodvfy=models.dciodvfy,
         iod_required=task.iod_required,
+        spot_checks=task.spot_checks,
     )
     facts: tuple[tuple[ModelFacts, ...], tuple[ModelFacts, ...]] = ((), ())
     names: tuple[ModelFacts, ...] = ()

@@ -16,6 +16,7 @@ from agent.policy.facts import ConnectionFacts, ContentFacts
 from agent.policy.settling import Terms
 from exchange.domain.exchange import Direction
 from redact.headers.profile import Profile
+from redact.pixels.spot_check import SpotRule
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,11 @@ class EffectiveRoute:
     def reason(self) -> str:
         """Why identity is retained, of the profile or the route; "" where it is removed."""
         return (self.profile.reason if self.profile else self.route.reason) or ""
+
+    @property
+    def spot_checks(self) -> tuple[SpotRule, ...]:
+        """Which clean instances a person looks at before they leave."""
+        return tuple(one.rule(number) for number, one in enumerate(self.route.spot_check, start=1))
 
 
 class RouteTable:

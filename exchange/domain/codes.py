@@ -24,6 +24,7 @@ class ReasonCode(StrEnum):
     ENCAPSULATED_DOCUMENT = "encapsulated-document"
     COMPLEX_GRAPHICS = "complex-graphics"
     UNCERTAIN_TEXT = "uncertain-text"  # perhaps text in pixels, perhaps anatomy: a person looks
+    SPOT_CHECK = "spot-check"  # clean, and of a kind that the route shows to a person first
     NAMES = "names"  # the recogniser of names that the profile asks for gave no answer
     PROOF_IDENTIFIER = "proof-identifier"
     PROOF_TEXT = "proof-text"
