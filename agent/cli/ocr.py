@@ -5,17 +5,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from agent.cli.common import ConfigOption, JsonOption, print_json
+from agent.cli.common import ConfigOption, JsonOption, print_json, site_file
 
 if TYPE_CHECKING:
     from agent.config.answers import OcrAnswer, OcrBox
+    from redact.headers.profile import Profile
 
 EPILOG = """\b
 Examples:
   lockgate ocr image.dcm
   lockgate ocr cine.dcm --frame 12 --profile teleradiology
-  lockgate ocr image.dcm -c site.yaml --profile ours
   lockgate ocr image.dcm --json --preview pictures/
+  lockgate ocr image.dcm -c site.yaml --profile ours
+  lockgate ocr image.dcm -c site.yaml --route second-opinion
 
 This command shows the text in the image, and with it whom it may name: that is what it is for. The text goes
 to your terminal only: to no log, no report, no file's name; pictures are named by the number of the frame.
@@ -33,6 +35,7 @@ def ocr(
         str, typer.Option(help="Profile: a shipped or site name, or a YAML file.")
     ] = "default",
     config: ConfigOption = None,
+    route: Annotated[str | None, typer.Option(help="By the profile of this route of the site file.")] = None,
     preview: Annotated[
         Path | None, typer.Option(help="Write pictures of the frames with their lines here. They show PHI.")
     ] = None,
@@ -41,13 +44,12 @@ def ocr(
     """Show each line of text that is read in a file's pixels, and why it would stay or go. It shows PHI."""
     from agent.config.firmware import firmware_profile
     from agent.config.logs import configure_logs
-    from agent.config.profiles import load_profile
     from agent.inference.readers import open_reader, open_store
     from agent.pipeline.looking import look, write_pictures
     from exchange.domain.errors import HeldError
 
     configure_logs(level="error")
-    chosen = load_profile(profile, config.resolve().parent if config is not None else None)
+    chosen = _chosen(profile, config, route)
     reader, _ = open_reader(open_store(), "cleaner", firmware_profile().inference.execution_providers)
     try:
         answer = look(file, chosen, reader, frame)
@@ -63,13 +65,32 @@ def ocr(
     raise typer.Exit(1 if answer.held else 0)
 
 
+def _chosen(name: str, config: Path | None, route: str | None) -> "Profile":
+    """The profile that decides: a shipped or a site's own, or that of one of its routes."""
+    from agent.config.load import load_site
+    from agent.config.profiles import load_profile
+    from agent.policy.lookup import load_routes
+
+    if route is None:
+        return load_profile(name, config.resolve().parent if config is not None else None)
+    loaded = load_site(site_file(config))
+    try:
+        profile = load_routes(loaded).named(route).profile
+    except KeyError:
+        known = ", ".join(one.name for one in loaded.site.routes)
+        raise typer.BadParameter(f"there is no route {route}; there are {known}") from None
+    if profile is None:
+        raise typer.BadParameter(f"the route {route} has no profile: it leaves pixels as they are")
+    return profile
+
+
 def _tell(answer: "OcrAnswer") -> None:
     if not answer.examined:
         print(f"the profile {answer.profile} does not clean pixels (113101): all of this would stay")
     shown = (
         f"frame {answer.frame} of {answer.frames}" if answer.frame is not None else f"{answer.frames} frames"
     )
-    print(f"{shown}, profile {answer.profile}, mode {answer.mode}")
+    print(f"{shown}, profile {answer.profile}, mode {answer.mode}: {answer.modeReason}")
     for one in answer.lines:
         rendering = f"{one.rendering}{', negative' if one.negative else ''}"
         read = f"{one.confidence:.3f}  {_place(one)}  {one.text!r}  ({rendering})"

@@ -9,7 +9,7 @@ import typer
 from agent.cli.common import ConfigOption, JsonOption, print_json, site_file
 
 if TYPE_CHECKING:
-    from agent.config.answers import PlanAnswer, PlannedStudy
+    from agent.config.answers import PlanAnswer, PlannedRoute, PlannedStudy
     from agent.config.firmware import FirmwareProfile
     from redact.headers.profile import NameRecognition
     from redact.identifiers.names import NameRecogniser
@@ -20,7 +20,8 @@ Examples:
   lockgate plan -c site.yaml --study incoming/ --called-ae OUTGOING
 
 Each element is told with the rule that decides: one of the site's, with its line in the profile's file, a
-cell of PS3.15 Table E.1-1, an option by its code, or its VR where the table does not list it.
+cell of PS3.15 Table E.1-1, an option by its code, or its VR where the table does not list it. Of pixels it
+is told how hard they would be read, and why; they are not read here: see lockgate ocr.
 Without --called-ae every route whose conditions on the content hold is shown. Nothing is written; values of
 the study are neither shown nor kept.
 """
@@ -91,8 +92,6 @@ def _show_configuration(answer: "PlanAnswer") -> None:
 
 
 def _show_studies(studies: "tuple[PlannedStudy, ...]", refused: dict[str, int]) -> None:
-    from agent.policy.plan import totals
-
     for code, count in refused.items():
         typer.echo(f"{count} files cannot be used: {code}")
     if not studies:
@@ -102,26 +101,31 @@ def _show_studies(studies: "tuple[PlannedStudy, ...]", refused: dict[str, int]) 
         if not study.routes:
             typer.echo("  no route takes it: it would be held as unrouted")
         for route in study.routes:
-            conditions = ", ".join(f"{key}={value}" for key, value in route.conditions.items())
-            typer.echo(
-                f"  route {route.route} ({conditions or 'takes everything'}) -> {', '.join(route.deliver)}"
-            )
-            modes = ", ".join(f"{count} {mode}" for mode, count in route.textModes.items())
-            looked = f"{route.pixels} ({modes})" if modes else route.pixels
-            typer.echo(
-                f"    identity {route.identity}, profile {route.profile or 'none'}, pixels: {looked},"
-                f" documents: {route.documents}, names in free text: {route.names}"
-            )
-            if route.reason:
-                typer.echo(f"    reason: {route.reason}")
-            if route.unknown:
-                typer.echo(f"    domain {route.pseudonymDomain}; a patient unknown in it: {route.unknown}")
-            for code, count in route.held.items():
-                typer.echo(f"    {count} instances would be held: {code}")
-            for element in route.elements:
-                name = element.keyword or "private or unknown"
-                typer.echo(
-                    f"    {element.action:9}{element.count:>6}  {element.path}  {name}: {element.reason}"
-                )
-            summary = ", ".join(f"{count} {action}" for action, count in totals(route.elements).items())
-            typer.echo(f"    in all: {summary}" if summary else "    no element is changed")
+            _show_route(route)
+
+
+def _show_route(route: "PlannedRoute") -> None:
+    from agent.policy.plan import totals
+
+    conditions = ", ".join(f"{key}={value}" for key, value in route.conditions.items())
+    typer.echo(f"  route {route.route} ({conditions or 'takes everything'}) -> {', '.join(route.deliver)}")
+    typer.echo(
+        f"    identity {route.identity}, profile {route.profile or 'none'}, pixels: {route.pixels},"
+        f" documents: {route.documents}, names in free text: {route.names}"
+    )
+    for reading in route.readings:
+        line = f" (line {reading.line})" if reading.line else ""
+        typer.echo(f"    {reading.count} images read as {reading.mode}: {reading.reason}{line}")
+    for check in route.spotChecks:
+        typer.echo(f"    held for a person: {check}")
+    if route.reason:
+        typer.echo(f"    reason: {route.reason}")
+    if route.unknown:
+        typer.echo(f"    domain {route.pseudonymDomain}; a patient unknown in it: {route.unknown}")
+    for code, count in route.held.items():
+        typer.echo(f"    {count} instances would be held: {code}")
+    for element in route.elements:
+        name = element.keyword or "private or unknown"
+        typer.echo(f"    {element.action:9}{element.count:>6}  {element.path}  {name}: {element.reason}")
+    summary = ", ".join(f"{count} {action}" for action, count in totals(route.elements).items())
+    typer.echo(f"    in all: {summary}" if summary else "    no element is changed")

@@ -59,6 +59,15 @@ class PlannedElement(_Answer):
     count: int = Field(description="How many times in the study.")
 
 
+class PlannedReading(_Answer):
+    """How hard text is looked for in some instances with pixels, and why."""
+
+    mode: str
+    reason: str
+    line: int | None = Field(description="Of the profile's file, where one of its modes decides.")
+    count: int
+
+
 class PlannedRoute(_Answer):
     """One exchange that would be opened."""
 
@@ -70,8 +79,11 @@ class PlannedRoute(_Answer):
     conditions: dict[str, str] = Field(description="The route's match, as written.")
     deliver: tuple[str, ...]
     pixels: str
-    textModes: dict[str, int] = Field(  # noqa: N815
-        description="How hard text is looked for: instances with pixels by mode."
+    readings: tuple[PlannedReading, ...] = Field(
+        description="Of instances with pixels, where the profile cleans them."
+    )
+    spotChecks: tuple[str, ...] = Field(  # noqa: N815
+        description="What a person would look at before it leaves."
     )
     unknown: Literal["held", "quarantined"] | None = Field(
         None, description="Of a return route: what becomes of a study whose patient is unknown here."
@@ -262,6 +274,7 @@ class OcrAnswer(_Answer):
     profileSha256: str  # noqa: N815
     examined: bool = Field(description="Whether the profile cleans pixels (113101); if not, all of it stays.")
     mode: str = Field(description="How hard the instance is read.")
+    modeReason: str = Field(description="What decides on the mode.")  # noqa: N815
     frames: int = Field(description="Of the instance.")
     frame: int | None = Field(description="The one that was read; null: all.")
     sameAs: dict[int, int] = Field(  # noqa: N815

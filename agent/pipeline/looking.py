@@ -51,7 +51,8 @@ def look(path: Path, profile: Profile, reader: TextReader, frame: int | None = N
     known: Known = identifiers
     if profile.retains_identity:
         known = OwnTexts(profile, identifiers, hold=True).of(header)
-    judge, account = Judge.of(PixelPolicy(rules=profile.pixels), header, known), Account(frame)
+    policy = PixelPolicy(rules=profile.pixels)
+    judge, account = Judge.of(policy, header, known), Account(frame)
     found = read_frames(frames, header, reader, judge, account)
     boxes = [box.padded(frames.form.rows, frames.form.columns) for box in found.boxes]
     return OcrAnswer(
@@ -59,6 +60,7 @@ def look(path: Path, profile: Profile, reader: TextReader, frame: int | None = N
         profileSha256=profile.sha256,
         examined=Option.CLEAN_PIXEL_DATA in profile.options,
         mode=found.mode.value,
+        modeReason=policy.choice(header).reason,
         frames=found.frames,
         frame=frame,
         sameAs=account.same_as,

@@ -2,7 +2,7 @@
 
 Nothing is written and no value is told: element paths, keywords, actions and counts only. Pseudonyms are made
 with a random key, so the plan never needs the site's secrets. The text burned into pixels is not looked for
-here; the plan says whether the profile would look for it.
+here; the plan says how hard the profile would look for it, and by which rule.
 """
 
 import copy
@@ -16,7 +16,7 @@ from typing import Literal
 from pydicom.datadict import keyword_for_tag
 from pydicom.dataset import Dataset
 
-from agent.config.answers import Planned, PlannedElement, PlannedRoute, PlannedStudy
+from agent.config.answers import Planned, PlannedElement, PlannedReading, PlannedRoute, PlannedStudy
 from agent.policy.facts import ConnectionFacts, ContentFacts, HeaderFacts
 from agent.policy.plan_inbound import quarantined_elements, restored_elements
 from agent.policy.routes import EffectiveRoute, RouteTable, content_matches
@@ -144,7 +144,8 @@ def _planned_route(
         conditions=_conditions(route),
         deliver=route.destinations,
         pixels=_pixels(route.profile),
-        textModes=_text_modes(route.profile, headers),
+        readings=_readings(headers, route.profile),
+        spotChecks=tuple(map(str, route.spot_checks)),
         unknown=_UNKNOWN[route.route.reidentify.on_unknown] if route.route.reidentify else None,
         documents=_documents(route.profile),
         names=_names(route.profile),
@@ -175,13 +176,16 @@ def _pixels(profile: Profile | None) -> str:
     return "text is looked for and removed"
 
 
-def _text_modes(profile: Profile | None, headers: Sequence[Dataset]) -> dict[str, int]:
-    """Instances by how hard text is looked for in their pixels; none where it is not."""
+def _readings(headers: Sequence[Dataset], profile: Profile | None) -> tuple[PlannedReading, ...]:
+    """How hard the images would be read, most frequent first; nothing where pixels are not examined."""
     if profile is None or Option.CLEAN_PIXEL_DATA not in profile.options:
-        return {}
+        return ()
     policy = PixelPolicy(rules=profile.pixels)
-    modes = Counter(policy.mode(ds).value for ds in headers if "Rows" in ds)
-    return dict(sorted(modes.items()))
+    found = Counter(policy.choice(ds) for ds in headers if "Rows" in ds)
+    return tuple(
+        PlannedReading(mode=one.mode, reason=one.reason, line=one.line or None, count=count)
+        for one, count in found.most_common()
+    )
 
 
 def _identity(route: EffectiveRoute) -> Literal["removed", "retained", "quarantined", "reidentified"]:

@@ -23,7 +23,7 @@ from exchange.domain.codes import ReasonCode
 from redact.ocr.lines import ReadLine
 from redact.pixels.benign import marker_of
 from redact.pixels.boxes import BoxRule
-from redact.pixels.rules import PixelRules, TextMode, UncertainText
+from redact.pixels.rules import ModeChoice, PixelRules, TextMode, UncertainText
 from redact.pixels.verdict import Verdict, held, kept, removed
 
 
@@ -85,22 +85,35 @@ class PixelPolicy:
     rules: PixelRules = field(default_factory=PixelRules)
 
     def mode(self, header: Dataset) -> TextMode:
-        """How this instance is read, by its original's header (PS3.3 C.7.6.1.1.2 for ImageType)."""
-        asked = self.rules.mode(header)
+        """How this instance is read, by its original's header."""
+        return self.choice(header).mode
+
+    def choice(self, header: Dataset) -> ModeChoice:
+        """The same with what decides (PS3.3 C.7.6.1.1.2 for ImageType)."""
+        asked = self.rules.choice(header)
         if asked is not None:
             return asked
+        why = self._annotated(header)
+        if why:
+            return ModeChoice(TextMode.ALL_TEXT, why)
+        return ModeChoice(TextMode.STRICT, "an original image: nothing says that it is annotated")
+
+    def _annotated(self, header: Dataset) -> str:
+        """Why an instance is taken for one that carries annotations; "" where it is not."""
         modality = text(header, "Modality").strip().upper()
         if modality in self.annotated_modalities:
-            return TextMode.ALL_TEXT
+            return f"Modality {modality} carries annotations as a rule"
         if text(header, "BurnedInAnnotation").strip().upper() == "YES":
-            return TextMode.ALL_TEXT
+            return "BurnedInAnnotation is YES"
         kinds = [value.strip().upper() for value in texts(header, "ImageType")]
         if self._is_annotated(uid(header, "SOPClassUID"), kinds):
-            return TextMode.ALL_TEXT
+            return "its SOP Class carries annotations as a rule"
         captured = any("SCREEN" in kind or "CAPTURE" in kind for kind in kinds)
         if "SECONDARY" in kinds[1:2] and modality not in self.reformatted_modalities:
             captured = True
-        return TextMode.ALL_TEXT if captured or text(header, "ConversionType") else TextMode.STRICT
+        if captured:
+            return "ImageType says that it is a capture or secondary"
+        return "ConversionType says that it was converted" if text(header, "ConversionType") else ""
 
     def _is_annotated(self, sop_class_uid: str, kinds: list[str]) -> bool:
         """Whether images of this class show writing as a rule (flavours of slides: PS3.3 C.8.12.4.1.1)."""

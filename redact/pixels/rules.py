@@ -62,6 +62,20 @@ class ModeRule:
 
 
 @dataclass(frozen=True, slots=True)
+class ModeChoice:
+    """How hard an instance is read, and why.
+
+    Attributes:
+        reason: In words of the standard or of the profile; no value but a known modality.
+        line: Of the profile's file, where one of its modes decides; else 0.
+    """
+
+    mode: TextMode
+    reason: str
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class PixelRules:
     """The `pixels:` section of a profile.
 
@@ -77,11 +91,11 @@ class PixelRules:
     modes: tuple[ModeRule, ...] = ()
     fill: Fill = Fill.BACKGROUND
 
-    def mode(self, header: Dataset) -> TextMode | None:
+    def choice(self, header: Dataset) -> ModeChoice | None:
         """How hard an instance is read, by its original's header; None where the rules do not say."""
         for rule in self.modes:
             if rule.when is None or rule.when.holds(header):
-                return rule.mode
+                return ModeChoice(rule.mode, str(rule), rule.line)
         return None
 
     def canonical(self) -> list[object]:

@@ -14,6 +14,7 @@ from typer.testing import CliRunner, Result
 
 from agent.cli.main import app
 from agent.config.answers import OcrAnswer
+from agent.config.load import load_site
 from agent.config.profiles import load_profile
 from agent.config.shipped import shipped
 from agent.pipeline.looking import look
@@ -113,6 +114,23 @@ def test_another_patients_name_would_hold_where_identity_is_retained(tmp_path: P
     shown = call(one.path, "--profile", "teleradiology").stdout
     assert "names somebody else than the header" in shown
     assert "the file would be held: identity-mismatch" in shown
+
+
+def test_a_sites_profiles_and_routes_can_be_asked_as(tmp_path: Path) -> None:
+    one = made(tmp_path, "JACOBSEN PETER")
+    assert CliRunner().invoke(app, ["init", str(tmp_path / "s")]).exit_code == 0
+    site = tmp_path / "s" / "site.yaml"
+    (tmp_path / "s" / "profiles").mkdir()
+    own = tmp_path / "s" / "profiles" / "own.yaml"
+    own.write_text("profile: own\noptions: ['113101']\npixels: {modes: [{mode: identity-only}]}\n")
+    answer = answered(call(one.path, "-c", site, "--profile", "own", "--json"))
+    assert (answer.profile, answer.mode) == ("own", "identity-only")
+    assert answer.modeReason == "identity-only everywhere else"
+    (route,) = [one.name for one in load_site(site).site.routes if one.direction.value == "outbound"]
+    assert answered(call(one.path, "-c", site, "--route", route, "--json")).profile == "default"
+    site.write_text(site.read_text().replace("profile: default", "profile: own"))
+    assert answered(call(one.path, "-c", site, "--route", route, "--json")).profile == "own"
+    assert "there is no route other" in call(one.path, "-c", site, "--route", "other").stderr
 
 
 def test_a_profile_that_does_not_look_is_said_to(tmp_path: Path) -> None:

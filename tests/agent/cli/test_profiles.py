@@ -23,6 +23,7 @@ from agent.config.shipped import shipped
 from tests.exchange.receipts.jsonschema_subset import conforms
 from tests.redact.documents.making import PDF, encapsulated, pdf, saved, shown
 from tests.support.plugins import install
+from tests.support.small_studies import make_instance
 
 TRIAL = """\
 profile: trial
@@ -230,11 +231,14 @@ def test_text_in_pixels_is_looked_for_by_destination(site_file: Path) -> None:
     site_file.write_text(yaml.safe_dump(site))
     study = str(get_testdata_file("CT_small.dcm"))
     planned_text = call("plan", "-c", site_file, "--study", study).stdout
-    assert "profile archive, pixels: text is looked for and removed (1 identity-only)" in planned_text
-    assert "profile trial-site, pixels: text is looked for and removed (1 all-text)" in planned_text
+    assert planned_text.count("1 images read as identity-only: identity-only everywhere") == 1
+    assert planned_text.count("1 images read as all-text: all-text everywhere") == 1
     answer = call("plan", "-c", site_file, "--study", study, "--json")
     (one,) = PlanAnswer.model_validate(conforming(answer, "plan")).studies or ()
-    assert [route.textModes for route in one.routes] == [{"identity-only": 1}, {"all-text": 1}]
+    assert [[(read.mode, read.count) for read in route.readings] for route in one.routes] == [
+        [("identity-only", 1)],
+        [("all-text", 1)],
+    ]
 
 
 def test_what_becomes_of_text_in_pixels_is_shown_and_compared(tmp_path: Path) -> None:
@@ -255,6 +259,40 @@ def test_what_becomes_of_text_in_pixels_is_shown_and_compared(tmp_path: Path) ->
     assert not found.same
     assert found.pixelsAfter is not None
     assert found.pixelsAfter.markers == ("scale",)
+
+
+def test_plan_tells_how_hard_pixels_would_be_read_and_what_a_person_would_look_at(
+    site_file: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "study"
+    folder.mkdir()
+    for number, (modality, kinds) in enumerate(
+        [("CT", "ORIGINAL"), ("CT", "ORIGINAL"), ("US", "ORIGINAL"), ("CT", "DERIVED")]
+    ):
+        ds = make_instance(1, number)
+        ds.Modality, ds.ImageType = modality, [kinds, "SECONDARY" if kinds == "DERIVED" else "PRIMARY"]
+        ds.save_as(folder / f"{number}.dcm", enforce_file_format=True)
+    own = "pixels: {modes: [{mode: identity-only, when: {ImageType: DERIVED}}]}\n"
+    (site_file.parent / "profiles" / "trial.yaml").write_text(
+        TRIAL.replace('"113107"]', '"113107", "113101"]').replace("rules:", f"{own}rules:")
+    )
+    site_file.write_text(site_file.read_text().replace("profile: default", "profile: trial"))
+    arguments = ("plan", "-c", site_file, "--study", folder, "--called-ae", "OUTGOING")
+    (study,) = PlanAnswer.model_validate(conforming(call(*arguments, "--json"), "plan")).studies or ()
+    assert [(one.count, one.mode, one.line) for one in study.routes[0].readings] == [
+        (2, "strict", None),
+        (1, "all-text", None),
+        (1, "identity-only", 4),
+    ]
+    shown = call(*arguments).stdout
+    assert "2 images read as strict: an original image: nothing says that it is annotated" in shown
+    assert "1 images read as all-text: Modality US carries annotations as a rule" in shown
+    assert "1 images read as identity-only: identity-only where ImageType is derived (line 4)" in shown
+    assert "held for a person" not in shown
+    text = site_file.read_text()
+    at = text.index("direction: outbound")
+    site_file.write_text(f"{text[:at]}spot_check: [{{when: {{Modality: US}}}}]\n    {text[at:]}")
+    assert "held for a person: spot check 1: Modality is us" in call(*arguments).stdout
 
 
 def test_plan_tells_what_becomes_of_documents(site_file: Path, tmp_path: Path) -> None:
