@@ -4,11 +4,11 @@ The published JSON Schema (`config/schemas/site.schema.json`) is generated from 
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Strict, Tag, model_validator
 
-from agent.config.conditions import When
+from agent.config.spot_check import SpotCheck
 from agent.config.types import (
     AETitle,
     Count,
@@ -27,9 +27,6 @@ from agent.config.types import (
     refuse,
 )
 from exchange.domain.exchange import Direction, Role
-
-if TYPE_CHECKING:
-    from redact.pixels.spot_check import SpotRule
 
 DATABASE_FILE = "lockgate.db"
 CROSSWALK_FILE = "crosswalk.db"
@@ -285,27 +282,6 @@ class Reidentify(Part):
     on_own: Literal["hold", "leave_out"] = Field(
         "hold", description="Instances that left here, not made by the partner: a hold, or not delivered."
     )
-
-
-class SpotCheck(Part):
-    """Clean instances that a person looks at before they leave; all that it says must hold."""
-
-    when: When | None = Field(None, description="A condition on the header as it came; any if left out.")
-    drawings: Annotated[bool, Strict()] = Field(
-        False, description="With overlay planes or graphic annotations only."
-    )
-    boxes: Count | None = Field(None, description="Text regions removed from one frame, at least.")
-    area: Annotated[float, Strict(), Field(gt=0, le=1)] | None = Field(
-        None, description="Share of one frame's area that was removed, at least."
-    )
-    one_in: Count = Field(1, description="Of so many studies one, chosen by a keyed digest of the study.")
-
-    def rule(self, number: int) -> "SpotRule":
-        """What the stage asks; `number` from 1."""
-        from redact.pixels.spot_check import SpotRule
-
-        when = self.when.condition() if self.when else None
-        return SpotRule(when, self.drawings, self.boxes or 0, self.area or 0.0, self.one_in, number)
 
 
 def _deidentify_kind(value: object) -> str:

@@ -1,6 +1,5 @@
 """Weights are the pinned ones or nothing runs; providers fall back on the record."""
 
-import hashlib
 import pickle
 import shutil
 import subprocess
@@ -16,6 +15,7 @@ from agent.inference.readers import open_reader, open_store
 from agent.inference.session import CPU, open_session
 from agent.inference.store import ModelStore
 from exchange.domain.errors import ModelError
+from tests.support.models import spoil
 
 ROOT = Path(__file__).parents[3]
 CATALOGUE = ROOT / "config" / "models.yaml"
@@ -139,24 +139,8 @@ def models_fetch(folder: Path, **environment: str) -> subprocess.CompletedProces
     )
 
 
-@pytest.fixture
-def spoilt(store: ModelStore, tmp_path: Path) -> ModelStore:
-    """A store that pins a detector which loads and runs, and computes nonsense."""
-    entry = store.catalogue.file("pp-ocrv6-tiny-det")
-    shutil.copytree(store.path("pp-ocrv6-tiny-det").parent, tmp_path / "models")
-    file = tmp_path / "models" / entry.stored_as
-    weights = bytearray(file.read_bytes())
-    for share in (0.42, 0.54, 0.66, 0.78):  # inside large tensors: the file remains a model
-        start = int(len(weights) * share)
-        weights[start : start + 60_000] = b"\x3f" * 60_000  # 0.75 each, as floats
-    file.write_bytes(weights)
-    files = store.catalogue.files | {
-        "pp-ocrv6-tiny-det": replace(entry, sha256=hashlib.sha256(weights).hexdigest())
-    }
-    return ModelStore(replace(store.catalogue, files=files), [tmp_path / "models"])
-
-
-def test_a_reader_that_does_not_read_the_golden_pictures_is_none(spoilt: ModelStore) -> None:
+def test_a_reader_that_does_not_read_the_golden_pictures_is_none(tmp_path: Path) -> None:
+    spoilt = open_store(spoil(tmp_path), [tmp_path])
     open_session(spoilt, "pp-ocrv6-tiny-det").infer(np.zeros((1, 3, 64, 64), np.float32))
     with pytest.raises(ModelError, match=f"pp-ocrv6-tiny-det on {CPU} and .*golden pictures .* not read"):
         open_reader(spoilt, "cleaner")
