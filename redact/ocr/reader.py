@@ -66,6 +66,8 @@ class TextReader:
         lines: list[ReadLine] = []
         for view in views:
             found = self._candidates(picture, view, scale)
+            if view is View.AS_IS:
+                found += self._coarse(picture, scale)
             lines += self._read_candidates(picture, found, (*known, *lines), negative=view is View.NEGATIVE)
         for strip in strips_beside(lines, picture.shape[0], picture.shape[1], self.settings):
             lines += self._look_closer(picture, strip)
@@ -76,6 +78,16 @@ class TextReader:
             return self._detector.detect(picture, negative=view is View.NEGATIVE, scale=scale)
         turned = np.ascontiguousarray(np.rot90(picture))
         return [_turned_back(quad, picture.shape[1]) for quad in self._detector.detect(turned, scale=scale)]
+
+    def _coarse(self, picture: Picture, scale: float | None) -> list[Quad]:
+        """Candidates so thick that the network sees them in a small copy only: letters as high as organs."""
+        fine, settings = scale or self.scale(*picture.shape[:2]), self.settings
+        coarse = min(fine / 2, settings.coarse_side / max(picture.shape[:2]))
+        if min(picture.shape[:2]) * coarse < _SMALLEST_PICTURE:
+            return []
+        least = settings.coarse_least / fine
+        found = self._detector.detect(picture, scale=coarse)
+        return [replace(quad, huge=True) for quad in found if min(quad.size) >= least]
 
     def _read_candidates(
         self, picture: Picture, candidates: list[Quad], known: tuple[ReadLine, ...], *, negative: bool

@@ -18,6 +18,8 @@ class ReaderSettings:
             organs.
         huge_length: A huge line must be so much longer than thick: organs are round.
         huge_characters: The letters and digits that it must have: rings read as an O.
+        coarse_side: Longest side of a small copy in which letters as high as organs are looked for.
+        coarse_least: Lines thinner than this at detector scale are not taken from it.
         closer_height: At a second, closer look beside surely read lines these are made about this high.
         closer_sure: Confidence from which a line is looked at more closely.
         small_picture: Pictures with a smaller side below this are enlarged, at most twice.
@@ -39,6 +41,8 @@ class ReaderSettings:
     huge_share: float = 0.4
     huge_length: float = 2.5
     huge_characters: int = 2
+    coarse_side: int = 512
+    coarse_least: float = 64.0
     closer_height: int = 24
     closer_sure: float = 0.6
     small_picture: int = 512

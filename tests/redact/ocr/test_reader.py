@@ -143,6 +143,22 @@ def test_text_as_thick_as_an_organ_is_read(height: int) -> None:
     assert "OLSEN" in texts(reader("cleaner").read(picture))
 
 
+@pytest.mark.parametrize(
+    ("text", "height", "shape"), [("NG J.", 170, (1024, 768)), ("HOSPITAL", 180, (2200, 2200))]
+)
+def test_letters_that_fill_a_part_of_the_picture_are_read(
+    text: str, height: int, shape: tuple[int, int]
+) -> None:
+    picture = np.full(shape, 40, dtype=np.uint8)
+    size = cv2.getFontScaleFromHeight(cv2.FONT_HERSHEY_SIMPLEX, height, 20)
+    cv2.putText(picture, text, (60, shape[0] // 2), cv2.FONT_HERSHEY_SIMPLEX, size, 140, 20, cv2.LINE_AA)
+    covered = np.zeros(shape, dtype=bool)
+    for line in reader("cleaner").read(picture):
+        if line.confidence >= 0.5:
+            covered[line.y0 : line.y1, line.x0 : line.x1] = True
+    assert covered[picture > 90].mean() > 0.97
+
+
 def test_an_organ_is_no_huge_letter() -> None:
     picture = np.zeros((512, 512), dtype=np.uint8)
     cv2.ellipse(picture, (256, 256), (180, 130), 0, 0, 360, 200, 18)
