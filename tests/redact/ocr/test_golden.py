@@ -1,13 +1,15 @@
 """A reader that computes something else than its weights mean is found out before it decides anything."""
 
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from exchange.domain.stage import ModelSession
 from redact.ocr.golden import golden_pictures, not_golden
-from redact.ocr.lines import Map
+from redact.ocr.lines import Map, Picture, ReadLine
 from redact.ocr.reader import TextReader
 from tests.redact.ocr.drawing import reader
 
@@ -54,16 +56,20 @@ def test_a_blind_detector_is_found_out() -> None:
     assert bent(detector=np.zeros_like) == [f"{name}: not read" for name in CASES[:-1]]
 
 
-def test_boxes_in_another_place_are_found_out() -> None:
-    # Of the map a shifted copy, as a wrong stride would give it: wide of the text, so that it still is read.
-    def aside(found: Map) -> Map:
-        wide = found.copy()
-        for step in range(4, 40, 4):
-            wide = np.maximum(wide, np.roll(found, step, axis=2))
-            wide = np.maximum(wide, np.roll(found, -step, axis=2))
-        return wide
+@pytest.mark.parametrize(("aside", "wider"), [(40, 0), (0, 60)])
+def test_boxes_in_another_place_or_far_too_large_are_found_out(aside: int, wider: int) -> None:
+    class Astray(TextReader):
+        def read(self, picture: Picture, *views: Any, **more: Any) -> tuple[ReadLine, ...]:
+            return tuple(
+                replace(
+                    one, y0=one.y0 + aside - wider, y1=one.y1 + aside + wider, x0=one.x0 - wider,
+                    x1=one.x1 + wider,
+                )
+                for one in super().read(picture, *views, **more)
+            )  # fmt: skip
 
-    assert bent(detector=aside)
+    found = list(not_golden(Astray(*reader("cleaner").models)))
+    assert found == [f"{name}: read elsewhere" for name in CASES[:-1]]
 
 
 def test_a_recogniser_of_other_characters_is_found_out() -> None:
