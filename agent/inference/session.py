@@ -144,7 +144,14 @@ def _first_that_loads(
 
 
 def _load(onnxruntime: Any, weights: bytes, provider: str, threads: int) -> Any | None:
-    from onnxruntime.capi.onnxruntime_pybind11_state import EPFail, Fail, RuntimeException
+    from onnxruntime.capi.onnxruntime_pybind11_state import (
+        EPFail,
+        Fail,
+        InvalidArgument,
+        InvalidGraph,
+        InvalidProtobuf,
+        RuntimeException,
+    )
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
@@ -154,7 +161,7 @@ def _load(onnxruntime: Any, weights: bytes, provider: str, threads: int) -> Any 
     providers = [provider] if provider == CPU else [provider, CPU]  # CPU for operators it does not know
     try:
         return onnxruntime.InferenceSession(weights, options, providers=providers)
-    except (EPFail, Fail, RuntimeException):
+    except (EPFail, Fail, InvalidArgument, InvalidGraph, InvalidProtobuf, RuntimeException):
         return None
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from agent.inference.catalogue import load_catalogue
 from agent.inference.readers import open_reader, open_store
-from agent.inference.session import CPU, open_session
+from agent.inference.session import CPU, load_weights, open_session
 from agent.inference.store import ModelStore
 from exchange.domain.errors import ModelError
 from tests.support.models import spoil
@@ -144,3 +144,9 @@ def test_a_reader_that_does_not_read_the_golden_pictures_is_none(tmp_path: Path)
     open_session(spoilt, "pp-ocrv6-tiny-det").infer(np.zeros((1, 3, 64, 64), np.float32))
     with pytest.raises(ModelError, match=f"pp-ocrv6-tiny-det on {CPU} and .*golden pictures .* not read"):
         open_reader(spoilt, "cleaner")
+
+
+def test_weights_that_are_none_are_a_model_error() -> None:
+    for weights in (b"no model", b""):
+        with pytest.raises(ModelError, match="cannot load the model on any of"):
+            load_weights(weights, ("cpu",), 1)
