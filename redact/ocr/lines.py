@@ -49,6 +49,27 @@ class ReadLine:
     beside: bool = field(default=False, compare=False)
     huge: bool = field(default=False, compare=False)
 
+    @property
+    def area(self) -> int:
+        """In pixels."""
+        return (self.x1 - self.x0) * (self.y1 - self.y0)
+
+    @property
+    def letters(self) -> int:
+        """How many letters and digits were read."""
+        return letters(self.text)
+
+    def shared(self, other: "ReadLine") -> int:
+        """The pixels that lie in both boxes."""
+        width = min(self.x1, other.x1) - max(self.x0, other.x0)
+        height = min(self.y1, other.y1) - max(self.y0, other.y0)
+        return max(0, width) * max(0, height)
+
+
+def letters(text: str) -> int:
+    """How many letters and digits a text has."""
+    return sum(mark.isalnum() for mark in text)
+
 
 @dataclass(frozen=True, slots=True)
 class Quad:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from exchange.domain.stage import ModelSession
-from redact.ocr.lines import BOTH, Map, Picture, Quad, ReadLine, View
+from redact.ocr.lines import BOTH, Map, Picture, Quad, ReadLine, View, letters
 from redact.ocr.settings import ReaderSettings
 from redact.ocr.strips import Strip, strips_beside
 
@@ -109,8 +109,9 @@ class TextReader:
         settings = self.settings
         if confidence < settings.floor or not quad.huge:
             return confidence >= settings.floor
-        letters = sum(mark.isalnum() for mark in text)
-        return letters >= settings.huge_characters and max(quad.size) >= settings.huge_length * min(quad.size)
+        if letters(text) < settings.huge_characters:
+            return False
+        return max(quad.size) >= settings.huge_length * min(quad.size)
 
     def _look_closer(self, picture: Picture, strip: Strip) -> list[ReadLine]:
         """What is beside surely read lines and was not found at first: enlarged, it may be."""
@@ -156,12 +157,8 @@ def _line(picture: Picture, quad: Quad, text: str, confidence: float, *, negativ
 
 def _same_place(box: ReadLine, known: tuple[ReadLine, ...]) -> ReadLine | None:
     for line in known:
-        width = min(box.x1, line.x1) - max(box.x0, line.x0)
-        height = min(box.y1, line.y1) - max(box.y0, line.y0)
-        if line.confidence < _SURE or width <= 0 or height <= 0:
-            continue
-        sizes = [(each.x1 - each.x0) * (each.y1 - each.y0) for each in (box, line)]
-        if width * height >= _SAME_PLACE * (sum(sizes) - width * height):
+        both = line.shared(box)
+        if line.confidence >= _SURE and both and both >= _SAME_PLACE * (line.area + box.area - both):
             return line
     return None
 

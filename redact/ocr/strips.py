@@ -69,7 +69,7 @@ class Strip:
 
     def continues(self, line: ReadLine) -> bool:
         """Whether a line of the whole picture stands at the height of a sure one, and not inside it."""
-        if any(_share_inside(line, sure) >= _COVERED for sure in self.lines):
+        if any(line.shared(sure) >= _COVERED * line.area for sure in self.lines):
             return False
         return any(_is_aligned(line, sure) for sure in self.lines)
 
@@ -81,8 +81,8 @@ def strips_beside(
     strips: list[Strip] = []
     for line in sorted(lines):
         height, width = line.y1 - line.y0, line.x1 - line.x0
-        letters = sum(mark.isalnum() for mark in line.text)
-        if line.confidence < settings.closer_sure or letters < _LEAST_CHARACTERS or width < _LEVEL * height:
+        sure = line.confidence >= settings.closer_sure and line.letters >= _LEAST_CHARACTERS
+        if not sure or width < _LEVEL * height:
             continue
         air, reach = round(_AIR * height), round(_REACH * height)
         strip = Strip(
@@ -119,14 +119,6 @@ def _add(strips: list[Strip], new: Strip) -> None:
 
 def _area(strip: Strip) -> int:
     return (strip.y1 - strip.y0) * (strip.x1 - strip.x0)
-
-
-def _share_inside(line: ReadLine, other: ReadLine) -> float:
-    width = min(line.x1, other.x1) - max(line.x0, other.x0)
-    height = min(line.y1, other.y1) - max(line.y0, other.y0)
-    if width <= 0 or height <= 0:
-        return 0.0
-    return width * height / ((line.x1 - line.x0) * (line.y1 - line.y0))
 
 
 def _is_aligned(line: ReadLine, sure: ReadLine) -> bool:

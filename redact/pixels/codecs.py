@@ -32,6 +32,8 @@ JPEG_RETIRED = (f"{_J}53", f"{_J}55")  # processes 6 and 8, 10 and 12: still met
 JPEG_LS = (f"{_J}80", f"{_J}81")
 JPEG_2000 = (f"{_J}90", f"{_J}91")
 HTJ2K = (f"{_J}201", f"{_J}202", f"{_J}203")
+JPEG_FAMILY = frozenset({JPEG_BASELINE, JPEG_EXTENDED, *JPEG_LOSSLESS, *JPEG_LS, *JPEG_RETIRED})
+JPEG_2000_FAMILY = frozenset({*JPEG_2000, *HTJ2K})
 _RLE_HEADER = 64
 _VIDEO_NUMBERS = range(100, 109)  # MPEG-2, H.264, H.265, and their fragmentable forms (PS3.5 A.4.5-8)
 

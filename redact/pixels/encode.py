@@ -5,8 +5,6 @@ written uncompressed. JPEG 2000 (…4.91) may hold lossless frames beside lossy 
 near-lossless JPEG-LS and lossy JPEG may not, and nothing at hand encodes HTJ2K.
 """
 
-import zlib
-
 import jpeg_ls
 import numpy as np
 from openjpeg.utils import encode_pixel_data as encode_j2k
@@ -30,7 +28,7 @@ from redact.pixels.decode import Frame
 from redact.pixels.form import PixelForm
 from redact.pixels.jpeg_lossless import encode_lossless
 from redact.pixels.markers import frame_header
-from redact.pixels.segments import without_comments
+from redact.pixels.segments import deflated, without_comments
 
 _LOSSLESS_JPEG_LS = JPEG_LS[0]
 
@@ -70,7 +68,7 @@ def encode_again(
 def _encoded(syntax: str, pixels: Pixels, before: bytes, form: PixelForm) -> bytes:
     if syntax in (DEFLATED_FRAME, ENCAPSULATED_UNCOMPRESSED):
         native = _native(pixels, form)
-        return _deflated(native) if syntax == DEFLATED_FRAME else native
+        return deflated(native) if syntax == DEFLATED_FRAME else native
     if syntax == RLE:
         return _run_lengths(pixels, form)
     if syntax == _LOSSLESS_JPEG_LS:
@@ -100,11 +98,6 @@ def _native(pixels: Pixels, form: PixelForm) -> bytes:
     if form.bits_allocated == 1:
         return np.packbits(pixels.astype(np.uint8).ravel(), bitorder="little").tobytes()
     return _little(pixels.transpose(2, 0, 1) if form.planar and form.samples > 1 else pixels)
-
-
-def _deflated(native: bytes) -> bytes:
-    packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
-    return packer.compress(native) + packer.flush()
 
 
 def _run_lengths(pixels: Pixels, form: PixelForm) -> bytes:

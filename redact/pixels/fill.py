@@ -1,6 +1,6 @@
 """Removing what is inside a box, in stored values; nothing outside it changes."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from pydicom.dataset import Dataset
@@ -24,11 +24,14 @@ def remove(frame: Frame, boxes: Iterable[TextBox], form: PixelForm, fill: Fill =
     """
     rows, columns = form.rows, form.columns
     padded = [box.padded(rows, columns) for box in boxes]
-    # Backgrounds first: a neighbour already filled must not decide the next one's.
-    grounds = [_background(frame, box, form) for box in padded]
+    flowed: Sequence[Pixels | None] = [None] * len(padded)
     if fill is Fill.INPAINT and not frame.paired and can_inpaint(frame.pixels, form, frame.photometric):
         flowed = inpainted(frame.pixels, padded)
-        grounds = [ground if flow is None else flow for ground, flow in zip(grounds, flowed, strict=True)]
+    # All of them first: a neighbour already filled must not decide the next one's.
+    grounds = [
+        _background(frame, box, form) if flow is None else flow
+        for box, flow in zip(padded, flowed, strict=True)
+    ]
     for box, ground in zip(padded, grounds, strict=True):
         if frame.paired:  # chrominance is shared by two neighbours: whole pairs go
             frame.pixels[box.y0 : box.y1, box.x0 // 2 : (box.x1 + 1) // 2] = ground[[0, 0, 1, 2]]

@@ -159,7 +159,7 @@ class PixelPolicy:
         return self
 
     def _all_text(self, line: ReadLine) -> Verdict:
-        rule, letters = BoxRule.ALL_TEXT, _letters(line)
+        rule, letters = BoxRule.ALL_TEXT, line.letters
         if letters < self.all_text_characters:
             return kept(f"{rule}: fewer than {self.all_text_characters} letters or digits identify nobody")
         gate = self.all_text_lone if letters == 1 else self.all_text_gate
@@ -173,7 +173,7 @@ class PixelPolicy:
         return kept(f"{rule}: confidence {_shown(line)} below the gate {gate:.2f}")
 
     def _strict(self, line: ReadLine) -> Verdict:
-        rule, letters, least = BoxRule.STRICT, _letters(line), self.strict_characters
+        rule, letters, least = BoxRule.STRICT, line.letters, self.strict_characters
         if line.beside and line.confidence >= self.all_text_gate and letters >= least:
             return removed(rule, f"{rule}: beside a line that was surely read")
         if line.confidence < self.strict_gate:
@@ -189,14 +189,12 @@ class PixelPolicy:
 
     def _is_uncertain(self, line: ReadLine) -> bool:
         """True for a line of the band between the gates: perhaps text, perhaps anatomy."""
-        if line.huge or _letters(line) < self.strict_characters or line.confidence >= self.strict_gate:
+        if line.huge or line.letters < self.strict_characters or line.confidence >= self.strict_gate:
             return False
         if line.confidence >= self.all_text_gate:
             return line.score >= self.uncertain_score
         score, confidence = self.unread_strict
-        return (
-            line.score >= score and line.confidence >= confidence and _letters(line) > self.strict_characters
-        )
+        return line.score >= score and line.confidence >= confidence and line.letters > self.strict_characters
 
     def _uncertain(self, line: ReadLine) -> Verdict:
         gates = f"{self.all_text_gate:.2f} and {self.strict_gate:.2f}"
@@ -215,10 +213,6 @@ class PixelPolicy:
 def _shown(line: ReadLine) -> str:
     """Its confidence, never rounded up to a gate."""
     return f"{math.floor(line.confidence * 1000) / 1000:.3f}"
-
-
-def _letters(line: ReadLine) -> int:
-    return sum(mark.isalnum() for mark in line.text)
 
 
 def _is_class(sop_class_uid: str, prefixes: tuple[str, ...]) -> bool:

@@ -13,11 +13,10 @@ import zlib
 from redact.pixels.codecs import (
     DEFLATED_FRAME,
     ENCAPSULATED_UNCOMPRESSED,
-    HTJ2K,
-    JPEG_2000,
+    JPEG_2000_FAMILY,
     JPEG_BASELINE,
     JPEG_EXTENDED,
-    JPEG_LOSSLESS,
+    JPEG_FAMILY,
     JPEG_LS,
     JPEG_RETIRED,
     RLE,
@@ -28,8 +27,6 @@ from redact.pixels.form import PixelForm
 from redact.pixels.markers import END, SCAN, jpeg_segments
 from redact.pixels.run_lengths import bare_run_lengths
 
-_JPEG_FAMILY = frozenset({JPEG_BASELINE, JPEG_EXTENDED, *JPEG_LOSSLESS, *JPEG_LS, *JPEG_RETIRED})
-_JPEG_2000_FAMILY = frozenset({*JPEG_2000, *HTJ2K})
 # Frame headers, tables, scans, restart intervals and lines; of JPEG-LS SOF55 and its parameters (T.87 C.1).
 _DECODING = frozenset({*range(0xC0, 0xC8), *range(0xC9, 0xD0), SCAN, 0xDB, 0xDC, 0xDD, 0xF7, 0xF8})
 # What says how to decode in application segments, and its length; JFIF's thumbnail is a picture nobody read.
@@ -47,9 +44,9 @@ def without_comments(frame: bytes, transfer_syntax_uid: str, form: PixelForm) ->
     Raises:
         ValueError: It is no frame of this transfer syntax and form.
     """
-    if transfer_syntax_uid in _JPEG_FAMILY:
+    if transfer_syntax_uid in JPEG_FAMILY:
         return _bare_jpeg(frame)
-    if transfer_syntax_uid in _JPEG_2000_FAMILY:
+    if transfer_syntax_uid in JPEG_2000_FAMILY:
         return bare_codestream(frame)
     if transfer_syntax_uid == RLE:
         return bare_run_lengths(frame, form)
@@ -66,7 +63,7 @@ def is_irreversible(frame: bytes, transfer_syntax_uid: str) -> bool:
 
     JPEG-LS by its NEAR (T.87 C.2.3), JPEG 2000 by its wavelet (T.800 A.6.1), other JPEG by its process.
     """
-    if transfer_syntax_uid in _JPEG_2000_FAMILY:
+    if transfer_syntax_uid in JPEG_2000_FAMILY:
         place = frame.find(b"\xff\x52")
         return place >= 0 and frame[place + _WAVELET : place + _WAVELET + 1] == b"\0"
     for marker, begin, _end in jpeg_segments(frame):
@@ -98,6 +95,12 @@ def _application(marker: int, segment: bytes) -> bytes:
     return segment[:2] + (length + 2).to_bytes(2, "big") + content
 
 
+def deflated(native: bytes) -> bytes:
+    """A frame's values as one raw deflate stream (RFC 1951)."""
+    packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    return packer.compress(native) + packer.flush()
+
+
 def _bare_deflated(frame: bytes, size: int) -> bytes:
     """The stream up to its end; where more comes out of it than the picture, the picture deflated anew."""
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
@@ -106,7 +109,6 @@ def _bare_deflated(frame: bytes, size: int) -> bytes:
     except zlib.error as error:
         raise ValueError("a deflated frame is damaged") from error
     if not inflater.eof or native[size:] not in (b"", b"\0"):
-        packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
-        return packer.compress(native[:size]) + packer.flush()
+        return deflated(native[:size])
     end = len(frame) - len(inflater.unused_data)
     return frame[:end] + padding(frame, end)

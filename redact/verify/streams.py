@@ -18,20 +18,13 @@ from exchange.domain.errors import HeldError, InputError
 from redact.pixels.codecs import (
     DEFLATED_FRAME,
     ENCAPSULATED_UNCOMPRESSED,
-    HTJ2K,
-    JPEG_2000,
-    JPEG_BASELINE,
-    JPEG_EXTENDED,
-    JPEG_LOSSLESS,
-    JPEG_LS,
-    JPEG_RETIRED,
+    JPEG_2000_FAMILY,
+    JPEG_FAMILY,
     RLE,
     native_size,
 )
 from redact.pixels.form import PixelForm, read_form
 
-_JPEG = frozenset({JPEG_BASELINE, JPEG_EXTENDED, *JPEG_LOSSLESS, *JPEG_LS, *JPEG_RETIRED})
-_J2K = frozenset({*JPEG_2000, *HTJ2K})
 _BEHIND_SCAN = re.compile(rb"\xff(?:[\x80-\xcf]|[\xd8-\xfe])")
 _END = 0xD9
 _APPS = {0xE0: (b"JFIF\0", 16), 0xEE: (b"Adobe", 14), 0xE8: (b"mrfx", 7)}  # what stands there, and how long
@@ -65,9 +58,9 @@ def check_streams(layout: FileLayout, header: Dataset) -> None:
 
 def _check(frame: bytes, syntax: str, form: PixelForm, path: str) -> None:
     try:
-        if syntax in _JPEG:
+        if syntax in JPEG_FAMILY:
             end = _end_of_jpeg(frame)
-        elif syntax in _J2K:
+        elif syntax in JPEG_2000_FAMILY:
             end = _end_of_codestream(frame)
         elif syntax == RLE:
             end = _end_of_run_lengths(frame, form)
