@@ -4,15 +4,17 @@ Differentiable binarisation (Liao et al. 2020): the network gives a probability 
 regions above a threshold become rectangles, which are grown back.
 """
 
+import math
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from exchange.domain.stage import ModelSession
-from redact.ocr.lines import Map, Picture, Quad
+from redact.ocr.lines import Map, Part, Picture, Quad
+from redact.ocr.overlooked import overlooked
 from redact.ocr.settings import ReaderSettings
 
 _MEAN = (0.485, 0.456, 0.406)
@@ -43,17 +45,40 @@ class TextDetector:
             negative: Look at its negative.
             scale: Detector pixels per picture pixel; what `scale()` says where nothing is said.
         """
-        top, left, inner = _without_margins(picture)
-        scale = scale or self.scale(picture.shape[0], picture.shape[1])
-        if scale != 1.0:
-            size = (max(1, round(inner.shape[1] * scale)), max(1, round(inner.shape[0] * scale)))
-            method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-            inner = np.asarray(cv2.resize(inner, size, interpolation=method), dtype=np.uint8)
-        shorter = min(picture.shape[:2]) * scale
-        found = self._candidates(
-            self._probabilities(inner, _NEGATIVE if negative else _NORMAL), scale, shorter
+        return self._look(picture, scale or self.scale(*picture.shape[:2]), negative=negative).found
+
+    def detect_and_doubt(
+        self, picture: Picture, *, scale: float | None = None
+    ) -> tuple[list[Quad], tuple[Part, ...]]:
+        """Candidates in a picture's normal view, and the parts where some may have been overlooked.
+
+        Args:
+            picture: As for `detect`.
+            scale: As for `detect`.
+        """
+        scale = scale or self.scale(*picture.shape[:2])
+        look = self._look(picture, scale, negative=False)
+        parts = overlooked(
+            look.answer, (_on_map(quad, look, scale) for quad in look.found), look.organs, self._settings
         )
-        return [replace(one, centre=(one.centre[0] + left, one.centre[1] + top)) for one in found]
+        return look.found, tuple(_of_picture(part, look, scale, *picture.shape[:2]) for part in parts)
+
+    def detect_closer(
+        self, picture: Picture, part: Part, *, negative: bool, scale: float | None = None
+    ) -> list[Quad]:
+        """Candidates in a part of a picture, enlarged; in pixels of the whole picture.
+
+        Args:
+            picture: As for `detect`.
+            part: Where.
+            negative: As for `detect`.
+            scale: As for `detect`, before it is enlarged.
+        """
+        scale = (scale or self.scale(*picture.shape[:2])) * self._settings.closer
+        inner = picture[part.y0 : part.y1, part.x0 : part.x1]
+        answer = self._answer(inner, scale, negative=negative)
+        found, _ = self._candidates(answer, scale, min(picture.shape[:2]) * scale)
+        return [_moved(quad, part.y0, part.x0) for quad in found]
 
     def scale(self, rows: int, columns: int) -> float:
         """Detector pixels per picture pixel: small pictures are enlarged, huge ones shrunk."""
@@ -64,6 +89,20 @@ class TextDetector:
         if longer <= settings.full_scale:
             return 1.0
         return max(settings.smallest_scale, settings.full_scale / longer)
+
+    def _look(self, picture: Picture, scale: float, *, negative: bool) -> "_Look":
+        top, left, inner = _without_margins(picture)
+        answer = self._answer(inner, scale, negative=negative)
+        found, organs = self._candidates(answer, scale, min(picture.shape[:2]) * scale)
+        return _Look(top, left, answer, [_moved(quad, top, left) for quad in found], organs)
+
+    def _answer(self, picture: Picture, scale: float, *, negative: bool) -> Map:
+        """The network's map of a picture, at detector scale."""
+        if scale != 1.0:
+            size = (max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale)))
+            method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+            picture = np.asarray(cv2.resize(picture, size, interpolation=method), dtype=np.uint8)
+        return self._probabilities(picture, _NEGATIVE if negative else _NORMAL)
 
     def _probabilities(self, picture: Picture, levels: Map) -> Map:
         """The map of a whole picture: the greater value where tiles overlap."""
@@ -88,8 +127,10 @@ class TextDetector:
             cv2.LUT(plane, levels[channel], dst=batch[0, channel])
         return self._model.infer(batch)[0, 0, :rows, :columns]
 
-    def _candidates(self, probabilities: Map, scale: float, shorter: float) -> list[Quad]:
-        """Grown rectangles, in pixels of what was not scaled.
+    def _candidates(
+        self, probabilities: Map, scale: float, shorter: float
+    ) -> tuple[list[Quad], list[NDArray[np.int32]]]:
+        """Grown rectangles, in pixels of what was not scaled; and contours on the map that are far too thick.
 
         Args:
             probabilities: The map, at detector scale.
@@ -101,18 +142,63 @@ class TextDetector:
         contours, _ = cv2.findContours(mask, cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE)
         usual = settings.largest_side
         found: list[Quad] = []
-        for contour in contours:
+        organs: list[NDArray[np.int32]] = []
+        for each in contours:
+            contour = np.asarray(each, dtype=np.int32)
             (x, y), (width, height), angle = cv2.minAreaRect(contour)
             # Before growing: afterwards a speck and a small line have the same size.
             thickness = min(width, height)
+            if thickness > usual:
+                organs.append(contour)
             if not settings.smallest_side <= thickness <= max(usual, settings.huge_share * shorter):
                 continue
-            score = _mean_inside(probabilities, np.asarray(contour, dtype=np.int32))
+            score = _mean_inside(probabilities, contour)
             if score >= settings.box_threshold:
                 grown = _grown((x, y), (width, height), angle, score, settings.grow / 2.0, scale)
                 found.append(replace(grown, huge=thickness > usual))
         found.sort(key=lambda quad: (-quad.score, quad.centre))
-        return found[: settings.most_candidates]
+        return found[: settings.most_candidates], organs
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What one pass over a picture gave.
+
+    Attributes:
+        top, left: Where in the picture its map begins.
+        answer: The map, at detector scale.
+        found: Candidates, in picture pixels.
+        organs: Contours on the map that are far too thick for writing.
+    """
+
+    top: int
+    left: int
+    answer: Map
+    found: list[Quad]
+    organs: list[NDArray[np.int32]]
+
+
+def _moved(quad: Quad, down: int, right: int) -> Quad:
+    return replace(quad, centre=(quad.centre[0] + right, quad.centre[1] + down))
+
+
+def _on_map(quad: Quad, look: _Look, scale: float) -> Quad:
+    """A candidate in pixels of the map."""
+    return replace(
+        quad,
+        centre=((quad.centre[0] - look.left) * scale, (quad.centre[1] - look.top) * scale),
+        size=(quad.size[0] * scale, quad.size[1] * scale),
+    )
+
+
+def _of_picture(part: Part, look: _Look, scale: float, rows: int, columns: int) -> Part:
+    """A part of the map in pixels of the picture."""
+    return Part(
+        look.top + int(part.y0 / scale),
+        look.left + int(part.x0 / scale),
+        min(rows, look.top + math.ceil(part.y1 / scale)),
+        min(columns, look.left + math.ceil(part.x1 / scale)),
+    )
 
 
 def _without_margins(picture: Picture) -> tuple[int, int, Picture]:

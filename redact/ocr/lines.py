@@ -88,3 +88,32 @@ class Quad:
     angle: float
     score: float
     huge: bool = False
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Part:
+    """A rectangle of a picture, half-open, in its pixels."""
+
+    y0: int
+    x0: int
+    y1: int
+    x1: int
+
+    @property
+    def area(self) -> int:
+        """In pixels."""
+        return (self.y1 - self.y0) * (self.x1 - self.x0)
+
+    def joined(self, other: "Part") -> "Part":
+        """The smallest part that holds both."""
+        return Part(
+            min(self.y0, other.y0),
+            min(self.x0, other.x0),
+            max(self.y1, other.y1),
+            max(self.x1, other.x1),
+        )
+
+    def meets(self, other: "Part") -> bool:
+        """Whether they overlap."""
+        rows = min(self.y1, other.y1) - max(self.y0, other.y0)
+        return rows > 0 and min(self.x1, other.x1) > max(self.x0, other.x0)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from exchange.domain.stage import ModelSession
-from redact.ocr.lines import BOTH, Map, Picture, Quad, ReadLine, View, letters
+from redact.ocr.lines import BOTH, Map, Part, Picture, Quad, ReadLine, View, letters
 from redact.ocr.settings import ReaderSettings
 from redact.ocr.strips import Strip, strips_beside
 
@@ -64,10 +64,16 @@ class TextReader:
         if picture.min() == picture.max():
             return ()
         lines: list[ReadLine] = []
+        doubtful: tuple[Part, ...] = ()
         for view in views:
-            found = self._candidates(picture, view, scale)
             if view is View.AS_IS:
+                found, doubtful = self._detector.detect_and_doubt(picture, scale=scale)
                 found += self._coarse(picture, scale)
+            else:
+                found = self._candidates(picture, view, scale)
+            if view is View.NEGATIVE:
+                for part in doubtful:
+                    found += self._detector.detect_closer(picture, part, negative=True, scale=scale)
             lines += self._read_candidates(picture, found, (*known, *lines), negative=view is View.NEGATIVE)
         for strip in strips_beside(lines, picture.shape[0], picture.shape[1], self.settings):
             lines += self._look_closer(picture, strip)

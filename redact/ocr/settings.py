@@ -20,6 +20,11 @@ class ReaderSettings:
         huge_characters: The letters and digits that it must have: rings read as an O.
         coarse_side: Longest side of a small copy in which letters as high as organs are looked for.
         coarse_least: Lines thinner than this at detector scale are not taken from it.
+        trace: From this value on the map of the normal view, where nothing was found, is a trace of
+            something that may have been overlooked.
+        around: Pixels, at detector scale, that are looked at again around a trace.
+        closer: How much such a part is enlarged.
+        closer_below: Lines lower than this, at detector scale and grown, may be a piece of one.
         closer_height: At a second, closer look beside surely read lines these are made about this high.
         closer_sure: Confidence from which a line is looked at more closely.
         small_picture: Pictures with a smaller side below this are enlarged, at most twice.
@@ -43,6 +48,10 @@ class ReaderSettings:
     huge_characters: int = 2
     coarse_side: int = 512
     coarse_least: float = 64.0
+    trace: float = 0.02
+    around: int = 48
+    closer: float = 1.5
+    closer_below: float = 16.0
     closer_height: int = 24
     closer_sure: float = 0.6
     small_picture: int = 512
