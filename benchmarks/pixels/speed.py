@@ -1,8 +1,11 @@
 """What reading, deciding and proving cost: a frame by its size, a clip, a CT study; and memory by frames."""
 
+import math
+import os
 import time
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import median
 
@@ -21,6 +24,7 @@ _FLAT = 1.25
 _CLIP, _CLIP_ROWS, _CLIP_COLUMNS = 100, 480, 640
 _SAMPLE = 8
 _LONG = 3600.0
+_ROUNDS = 3
 
 
 def sizes(folder: Path, peers: Sequence[Contestant]) -> list[Case]:
@@ -49,6 +53,43 @@ def sizes(folder: Path, peers: Sequence[Contestant]) -> list[Case]:
         cases.append(case)
     contestants.stop(everyone)
     return cases
+
+
+def box(folder: Path, peers: Sequence[Contestant]) -> Case:
+    """Milliseconds a frame of 512 x 512 when all cores work, everyone as it comes.
+
+    Lockgate reads one frame on each core, as its workers do; the peers, whose runtime shares one frame among
+    the cores, are not limited to a thread.
+    """
+    cores = len(os.sched_getaffinity(0))
+    case = Case(f"a frame of 512 x 512, {cores} cores, everyone as it comes", "ms", smaller_is_better=True)
+    pngs = [folder / f"512-{number}.png" for number in range(_SIZES[512])]
+    workers = [contestants.ours()[1] for _ in range(cores)]
+    for one in (*workers, *peers):
+        one.ask(picture=pngs[-1])
+    for _ in range(_ROUNDS):
+        case.add(READER, _wall(workers, pngs))
+        for one in peers:
+            case.add(one.label, _wall([one], pngs))
+    contestants.stop([*workers, *peers])
+    case.comparisons = [Comparison(READER, one.label, _FASTER) for one in peers]
+    return case
+
+
+def _wall(workers: Sequence[Contestant], pngs: Sequence[Path]) -> float:
+    """Milliseconds a picture when the workers share them."""
+    begun = time.perf_counter()
+    with ThreadPoolExecutor(len(workers)) as threads:
+        shares = [
+            threads.submit(
+                lambda one, share: [one.ask(picture=png) for png in share], one, pngs[at :: len(workers)]
+            )
+            for at, one in enumerate(workers)
+        ]
+        answers = [answer for share in shares for answer in share.result()]
+    if any(answer.status != "out" for answer in answers):
+        return math.inf
+    return 1000 * (time.perf_counter() - begun) / len(pngs)
 
 
 def clip(folder: Path, peers: Sequence[Contestant]) -> Case:

@@ -230,9 +230,12 @@ def _grown(
     width, height = size
     outward = 2.0 * width * height * half_ratio / (width + height)
     width, height = width + outward, height + outward
-    # OpenCV's angle lies in [0, 90]: turn by quarters until the line runs as level as it can.
+    # OpenCV's angle lies in (0, 90] or in [-90, 0), by version: turn by quarters until the line runs as level
+    # as it can. A level line taken for a standing one would be read three times.
     while angle > 45:
         angle, width, height = angle - 90, height, width
+    while angle <= -45:
+        angle, width, height = angle + 90, height, width
     return Quad(
         centre=((centre[0] + 0.5) / scale - 0.5, (centre[1] + 0.5) / scale - 0.5),
         size=(width / scale, height / scale),
