@@ -21,6 +21,7 @@ from agent.config.schemas import schema_text
 from agent.daemon.answers import (
     ExchangeDetailAnswer,
     ExchangesAnswer,
+    HoldPicturesAnswer,
     HoldsAnswer,
     ReidentifyAnswer,
     RotateAnswer,
@@ -46,6 +47,7 @@ MODELS: dict[str, type[BaseModel]] = {
     "exchanges": ExchangesAnswer,
     "exchange": ExchangeDetailAnswer,
     "holds": HoldsAnswer,
+    "hold-pictures": HoldPicturesAnswer,
     "reidentify": ReidentifyAnswer,
     "rotate": RotateAnswer,
 }

@@ -1,5 +1,8 @@
-"""`lockgate holds list|show|release|redact|reject`."""
+"""`lockgate holds list|show|pictures|release|redact|reject`."""
 
+import getpass
+from base64 import b64decode
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -8,7 +11,7 @@ from agent.cli.common import ConfigOption, JsonOption, print_json
 from agent.cli.deciding import ByOption, ReasonOption, TextOption, decide, decision
 
 app = typer.Typer(
-    help="List, show, release, redact and reject holds: exchanges stopped for a person.",
+    help="List, show, look at, release, redact and reject holds: exchanges stopped for a person.",
     no_args_is_help=True,
     rich_markup_mode=None,
     epilog="Example: lockgate holds release 9c2e --by 'A. Berg' --reason reviewed-no-identity",
@@ -53,6 +56,34 @@ def show(hold: HoldArgument, config: ConfigOption = None, as_json: JsonOption = 
         print_json(answer)
         return
     show_facts(answer)
+
+
+@app.command(
+    epilog="Example: lockgate holds pictures 9c2e /tmp/look --by 'A. Berg'\n\n"
+    "That you have seen them is on record. Remove the pictures when you have decided."
+)
+def pictures(
+    hold: HoldArgument,
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where the pictures go; made when missing.")],
+    by: ByOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write pictures of what a hold is about, the boxes in question outlined; they show the patient."""
+    from agent.cli.asking import Daemon
+    from exchange.durable import make_folder, write_file
+
+    answer = Daemon(config).post(f"/holds/{hold}/pictures", {"by": by or getpass.getuser()})
+    make_folder(folder)
+    paths = []
+    for one in answer["pictures"]:
+        paths.append(folder / f"{answer['hold_id'][:8]}.frame-{one['frame']:05}.png")
+        write_file(paths[-1], b64decode(one["png"]), 0o600)
+    if as_json:
+        print_json({"hold_id": answer["hold_id"], "pictures": [str(path) for path in paths]})
+        return
+    for path in paths:
+        print(path)
 
 
 def _deciding(verb: str, meaning: str, reason: str) -> None:

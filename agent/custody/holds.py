@@ -92,6 +92,7 @@ def open_holds(
             "path": reason.path,
             "detail": reason.detail,
             "stage": reason.stage,
+            "instance": reason.instance,
             "attempt": exchange.attempt_count,
             "opened_at": now,
             "state": HoldState.OPEN,

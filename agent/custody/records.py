@@ -210,12 +210,18 @@ class FrozenInstance:
 
 @dataclass(frozen=True, slots=True)
 class HoldReason:
-    """Why a person must look: published code, element path or box, PHI-free detail, stage."""
+    """Why a person must look: published code, element path or box, PHI-free detail, stage.
+
+    Attributes:
+        instance: Identity of the instance that shows it, "" where it is about the study. Two that differ in
+            nothing else are one reason.
+    """
 
     code: str
     stage: str
     path: str = ""
     detail: str = ""
+    instance: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +237,7 @@ class HoldRecord:
     attempt: int
     opened_at: datetime
     state: HoldState
+    instance: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from exchange.domain.exchange import (
 )
 from exchange.domain.findings import Severity
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 metadata = sa.MetaData(
     naming_convention={
@@ -334,6 +334,7 @@ holds = sa.Table(
     _text("path"),
     _text("detail"),
     _text("stage"),
+    sa.Column("instance", _TEXT, nullable=False, default="", server_default=""),
     sa.Column("attempt", sa.Integer, nullable=False, default=0),
     sa.Column("opened_at", UtcTime, nullable=False),
     sa.Column("state", Coded(HoldState), nullable=False, index=True),

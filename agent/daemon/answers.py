@@ -1,6 +1,6 @@
 """What the control socket answers. Only what is listed here gets out, so no original identifier can.
 
-The one answer that holds an original is that of `reidentify`, whose opening is journaled first. The verbs
+Two hold what is protected, and are journaled first: `reidentify`, and the pictures of a hold. The verbs
 print these with `--json`; their schemas are published.
 """
 
@@ -178,6 +178,20 @@ class HoldAnswer(_Answer):
     attempt: int
     opened_at: Moment
     state: HoldState
+
+
+class HoldPictureAnswer(_Answer):
+    """A frame that a hold is about, with the boxes in question; it shows the patient's identity."""
+
+    frame: int = Field(description="Its number, from 0.")
+    png: str = Field(repr=False, description="The picture, in base64.")
+
+
+class HoldPicturesAnswer(_Answer):
+    """What a hold is about, as pictures; that they were shown, and to whom, is on record."""
+
+    hold_id: str
+    pictures: tuple[HoldPictureAnswer, ...]
 
 
 class DecisionAnswer(_Answer):

@@ -1,9 +1,11 @@
 """The daemon's HTTP/JSON interface: what the verbs ask over the control socket.
 
-Every answer is free of PHI: ids, states, codes, counts and UIDs as sent; never an original UID. The one
-exception is an opening of the crosswalk, for a person with the role for it, journaled before it is answered.
+Every answer is free of PHI: ids, states, codes, counts and UIDs as sent; never an original UID. The two
+exceptions are an opening of the crosswalk, for a person with the role for it, and the pictures of a hold, for
+a person of the site file; each journaled before it is answered.
 """
 
+from base64 import b64encode
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -22,6 +24,8 @@ from agent.daemon.answers import (
     ExchangeDetailAnswer,
     ExchangesAnswer,
     HoldAnswer,
+    HoldPictureAnswer,
+    HoldPicturesAnswer,
     HoldsAnswer,
     PrioritiseAnswer,
     ReidentifyAnswer,
@@ -34,6 +38,7 @@ from agent.daemon.metrics import metrics_endpoint
 from agent.daemon.overview import forecasts_of, steps_of, with_overview
 from agent.pipeline.appliance import Appliance
 from agent.pipeline.decide import Verdict, cancel_exchange, decide_hold, find_hold
+from agent.pipeline.hold_pictures import pictures_of
 from agent.pipeline.reidentify import Question, Resolved, reidentify
 from agent.pipeline.rotate import rotate_pseudonyms
 from agent.pipeline.urge import retry, set_priority
@@ -71,6 +76,7 @@ class ControlInterface:
             Route("/exchanges/{id}/cancel", self._cancel, methods=["POST"]),
             Route("/holds", self._blocking(self._holds)),
             Route("/holds/{id}", self._blocking(self._hold)),
+            Route("/holds/{id}/pictures", self._hold_pictures, methods=["POST"]),
             Route("/holds/{id}/{decision}", self._decide, methods=["POST"]),
             Route("/crosswalk/openings", self._open_crosswalk, methods=["POST"]),
             Route("/keys/pseudonyms/rotate", self._rotate, methods=["POST"]),
@@ -141,6 +147,17 @@ class ControlInterface:
 
     def _hold(self, request: Request) -> HoldAnswer:
         return HoldAnswer.model_validate(find_hold(self._appliance, request.path_params["id"]))
+
+    async def _hold_pictures(self, request: Request) -> Response:
+        body = await request.json()
+
+        def work() -> HoldPicturesAnswer:
+            held = find_hold(self._appliance, request.path_params["id"])
+            found = pictures_of(self._appliance, held.hold_id, str(body["by"]))
+            pictures = (HoldPictureAnswer(frame=one.frame, png=b64encode(one.png).decode()) for one in found)
+            return HoldPicturesAnswer(hold_id=held.hold_id, pictures=tuple(pictures))
+
+        return await _answered(work)
 
     async def _cancel(self, request: Request) -> Response:
         body = await request.json()

@@ -76,7 +76,7 @@ def spread(
 
 def held_reasons(held: Iterable[HeldInstance], stage: str) -> list[HoldReason]:
     """Why these instances hold their exchange."""
-    return [HoldReason(one.code, stage, path=one.path, detail=one.detail) for one in held]
+    return [HoldReason(one.code, stage, one.path, one.detail, one.key) for one in held]
 
 
 def _index(appliance: Appliance, exchange_id: str, found: Sequence[Member]) -> list[IndexedPart]:

@@ -3,14 +3,13 @@
 Each by its own would show the rest of the image in other greys once its brightest text is gone.
 """
 
-from pathlib import Path
-
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from exchange.dicomio.examine import examine
 from exchange.dicomio.header import read_header_at
+from exchange.domain.source import Source
 from redact.pixels.codecs import Pixels
 from redact.pixels.decode import Frame, FrameReader
 from redact.pixels.render import OUTLIERS, Picture, Renderer, Window, find_window, meaningful, stretched
@@ -24,18 +23,23 @@ class View:
     """The frames of one file for the eye.
 
     Args:
-        path: A DICOM file with pixels.
+        source: A DICOM file with pixels.
 
     Raises:
         InputError: It cannot be used.
         HeldError: `undecodable-pixels` or `video`.
     """
 
-    def __init__(self, path: Path) -> None:
-        layout = examine(path)
+    def __init__(self, source: Source) -> None:
+        layout = examine(source)
         self._header: Dataset = read_header_at(layout)
-        self._frames = FrameReader(path, layout, self._header)
+        self._frames = FrameReader(source, layout, self._header)
         self._renderer = Renderer(self._frames.form, self._header)
+
+    @property
+    def count(self) -> int:
+        """How many frames there are."""
+        return self._frames.count
 
     def frame(self, index: int, window: Window | None = None) -> tuple[Picture, Window | None]:
         """One frame, grey or RGB, and the window that it is shown by; None where it is in colour.

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from pydicom import dcmread  # noqa: TID251 - tests build their input; the product uses dicomio
 
+from tests.agent.pipeline.test_uncertain import instance
 from tests.interop.sending import SUCCESS, store_files
 from tests.interop.studies import HEADERS_ONLY, bare_study, paths, undecodable_study
 from tests.support.appliance import Appliance, Site, folder_peer, outbound
@@ -164,3 +165,20 @@ def test_a_rejected_hold_sends_nothing_and_ends_in_one_receipt(box: Appliance, f
     assert {one["slot"] for one in receipts} == {"R3"}
     assert {one["edition"] for one in receipts} == {"partner", "site"}
     assert len(box.delivered()) == delivered
+
+
+def test_what_a_hold_is_about_can_be_looked_at(box: Appliance, folder: Path) -> None:
+    known, path = known_ids(box), folder / "study" / "uncertain.dcm"
+    instance().save_as(path, enforce_file_format=True)
+    assert store_files(box.port, "PIXELS", [path]) == [SUCCESS]
+    (held,) = box.wait_for(lambda one: fresh(one, known, "held"), "the hold")
+    (hold,) = box.exchange(held["exchange_id"])["holds"]
+    look = folder / "look"
+    refused = box.cli("holds", "pictures", hold["hold_id"], str(look), "--by", "nobody")
+    assert refused.returncode == 2
+    assert not look.exists()
+    done = box.cli("holds", "pictures", hold["hold_id"][:8], str(look), "--by", "jo", "--json")
+    (shown,) = json.loads(done.stdout)["pictures"]
+    assert Path(shown).stat().st_mode & 0o777 == 0o600
+    assert Path(shown).read_bytes().startswith(b"\x89PNG")
+    assert Path(shown).parent == look

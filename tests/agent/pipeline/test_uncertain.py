@@ -6,14 +6,18 @@ from io import BytesIO
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 from pydicom import Dataset, dcmread  # noqa: TID251 - an outside reader
 
 from agent.custody.holds import list_holds
 from agent.custody.records import HoldRecord
 from agent.pipeline.decide import Verdict, decide_hold
+from agent.pipeline.hold_pictures import pictures_of
 from exchange.domain.codes import ReasonCode
 from exchange.domain.errors import CustodyError
 from exchange.domain.exchange import DecisionKind, DecisionReason, ExchangeState
+from exchange.journal.entries import read
+from exchange.journal.events import EventKind
 from redact.pixels.boxes import BoxRule, boxes_at
 from tests.agent.pipeline.conftest import MakeHouse
 from tests.agent.pipeline.house import House
@@ -96,3 +100,38 @@ def test_other_holds_cannot_be_redacted(house: House) -> None:
     (hold,) = list_holds(house.appliance.custody)
     with pytest.raises(CustodyError, match="cannot redact a hold of undecodable-pixels"):
         decided(house, hold, DecisionKind.REDACT)
+
+
+def test_whoever_decides_can_look_at_it(house: House) -> None:
+    hold = held(house)
+    (shown,) = pictures_of(house.appliance, hold.hold_id[:8], "jo")
+    assert shown.frame == 0
+    picture = np.asarray(Image.open(BytesIO(shown.png)).convert("RGB"))
+    factor = picture.shape[1] // faint().shape[1]
+    there = place_of(hold)(picture[::factor, ::factor, 0])
+    assert np.corrcoef(there.ravel(), place_of(hold)(faint()).ravel())[0, 1] > 0.9, "it is the line itself"
+    assert (picture == (255, 255, 255)).all(axis=2).any(), "outlined"
+    said = [
+        one
+        for one in read(house.appliance.configuration.site.journal_file)
+        if one.kind == EventKind.AUDIT_READ
+    ]
+    assert [(one.outcome, one.obj["hold"]) for one in said] == [("ok", hold.hold_id)]
+
+
+def test_nobody_else_sees_it_and_the_refusal_is_on_record(house: House) -> None:
+    hold = held(house)
+    with pytest.raises(CustodyError, match="not in the site file"):
+        pictures_of(house.appliance, hold.hold_id, "mallory")
+    assert [
+        one.outcome
+        for one in read(house.appliance.configuration.site.journal_file)
+        if one.kind == EventKind.AUDIT_READ
+    ] == ["denied"]
+
+
+def test_an_instance_that_is_erased_is_not_shown(house: House) -> None:
+    hold = held(house)
+    house.appliance.spool.delete(hold.instance)
+    with pytest.raises(CustodyError, match="retention has erased the instance"):
+        pictures_of(house.appliance, hold.hold_id, "jo")
