@@ -53,7 +53,7 @@ def made(folder: Path, *texts: str, **changes: Any) -> Made:
     """One frame for each text; an empty one has none."""
     pictures = []
     for text in texts:
-        picture = ground(160, 256)
+        picture = ground(160, 256) if text else np.full((160, 256), 60, np.uint8)
         write(picture, text, (14, 60), size=1.2 if len(text) == 1 else 0.5)
         pictures.append(picture)
     values = np.stack(pictures)[..., np.newaxis]
