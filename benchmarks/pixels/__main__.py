@@ -20,7 +20,7 @@ from benchmarks.pixels.table import Must
 from benchmarks.wire import machine
 from benchmarks.wire.__main__ import report
 
-HELD_OUT = 20261206
+HELD_OUT = 20261207
 ALL_CORES = -1  # of onnxruntime's threads: as the peers come
 _READERS = (contestants.TESSERACT, contestants.RAPIDOCR_4)
 _PEERS = (contestants.RAPIDOCR, contestants.RAPIDOCR_4, contestants.TESSERACT, contestants.PRESIDIO)
