@@ -48,7 +48,7 @@ class ReaderSettings:
     huge_characters: int = 2
     coarse_side: int = 512
     coarse_least: float = 64.0
-    trace: float = 0.02
+    trace: float = 0.005
     around: int = 48
     closer: float = 1.5
     closer_below: float = 16.0
