@@ -22,7 +22,7 @@ def init(
     ] = "my-site",
     appliance: Annotated[str, typer.Option(help="Name of this box.")] = "edge-01",
     state: Annotated[
-        Path | None, typer.Option(help="Where database, spool and journal go; default: state/ in DIR.")
+        Path | None, typer.Option(help="Where database, spool and log go; default: state/ in DIR.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:

@@ -13,7 +13,7 @@ Examples:
   lockgate reidentify LG7Q2M0C4T9B1XKZ3D --by 'A. Berg' --role privacy --reason incidental-finding
   lockgate reidentify 2.25.1234 --domain telerad --by 'A. Berg' --role privacy --reason legal-order --json
 
-The opening, or its refusal, is in the journal before anything is answered.
+The opening, or its refusal, is in the log before anything is answered.
 Exit codes: 0 answered, 2 refused or unknown.
 """
 
@@ -21,7 +21,7 @@ Exit codes: 0 answered, 2 refused or unknown.
 def reidentify(
     pseudonym: Annotated[str, typer.Argument(help="A PatientID or UID as the partner has it.")],
     role: Annotated[Role, typer.Option(help="The role in which you ask.")],
-    reason: Annotated[OpeningReason, typer.Option(help="Why; it stands in the journal.")],
+    reason: Annotated[OpeningReason, typer.Option(help="Why; it stands in the log.")],
     by: Annotated[
         str | None, typer.Option(help="Your name as in the site file's `people:`; default: your login name.")
     ] = None,

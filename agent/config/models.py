@@ -31,7 +31,6 @@ from exchange.domain.exchange import Direction, Role
 DATABASE_FILE = "lockgate.db"
 CROSSWALK_FILE = "crosswalk.db"
 CONTROL_SOCKET = "control.sock"
-JOURNAL_FILE = "journal.jsonl"
 
 
 class Part(BaseModel):
@@ -393,6 +392,9 @@ class Site(Part):
     database: DatabaseUrl | None = Field(None, description="Default: sqlite in the state folder.")
     spool: SitePath | None = Field(None, description="Default: spool/ in the state folder.")
     keys: SitePath = Path("keys")
+    log_heads: SitePath | None = Field(
+        None, description="Signed heads of the log, apart from the state folder. Default: in the keys folder."
+    )
     trust: SitePath = Path("trust")
     firmware_profile: Name | None = Field(None, description="Default: detected.")
     listen: Listen
@@ -413,14 +415,19 @@ class Site(Part):
         return self.spool or self.state / "spool"
 
     @property
-    def journal_folder(self) -> Path:
-        """Where the journal lies."""
-        return self.state / "journal"
+    def log_folder(self) -> Path:
+        """Where the transparency log lies."""
+        return self.state / "log"
+
+    @property
+    def log_heads_file(self) -> Path:
+        """Where every signed head of the log is kept: apart from it, as the keys are."""
+        return self.log_heads or self.keys / "log.heads"
 
     @property
     def journal_file(self) -> Path:
-        """The journal."""
-        return self.journal_folder / JOURNAL_FILE
+        """The journal of versions before 0.3, which the log seals."""
+        return self.state / "journal" / "journal.jsonl"
 
     @property
     def crosswalk_file(self) -> Path:

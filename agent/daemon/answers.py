@@ -1,6 +1,6 @@
 """What the control socket answers. Only what is listed here gets out, so no original identifier can.
 
-Two hold what is protected, and are journaled first: `reidentify`, and the pictures of a hold. The verbs
+Two hold what is protected, and are logged first: `reidentify`, and the pictures of a hold. The verbs
 print these with `--json`; their schemas are published.
 """
 
@@ -283,7 +283,7 @@ class PrioritiseAnswer(_Answer):
 
 
 class ReidentifyAnswer(_Answer):
-    """`lockgate reidentify`: the one answer that holds an original; its opening is in the journal."""
+    """`lockgate reidentify`: the one answer that holds an original; its opening is in the log."""
 
     domain: str
     kind: Literal["patient", "uid"]

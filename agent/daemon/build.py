@@ -27,11 +27,14 @@ from agent.workers.pool import Pool
 from exchange.crosswalk.store import Crosswalk
 from exchange.domain.errors import ModelError
 from exchange.durable import make_folder
-from exchange.journal.writer import Journal
 from exchange.keys.domains import DomainKeys
+from exchange.keys.log import LOG_KEY, LogKeys, make_log_keys, write_vkeys
 from exchange.keys.signing import FileKeyStore, read_private_file
 from exchange.keys.site import CROSSWALK_KEY
 from exchange.keys.storage import STORAGE_KEY, FileKeyEncryption, make_storage_key
+from exchange.log.events import Event, EventKind
+from exchange.log.opening import LogPlaces
+from exchange.log.writer import Log
 from exchange.receipts.facts import AgentFacts
 from exchange.receipts.issuer import ReceiptIssuer
 from exchange.spool.store import Spool
@@ -76,8 +79,8 @@ def build(configuration: Configuration, stack: ExitStack, clock: Callable[[], da
     folders = Folders(site.state)
     for folder in (folders.state, folders.frozen, folders.scratch, folders.receipts):
         make_folder(folder)
-    # The journal's lock comes first: it is what keeps a second daemon off this state folder.
-    journal = stack.enter_context(Journal.open(site.journal_file, clock))
+    # The log's lock comes first: it is what keeps a second daemon off this state folder.
+    log = stack.enter_context(open_log(site, clock))
     shutil.rmtree(folders.scratch, ignore_errors=True)
     make_folder(folders.scratch)
     firmware = firmware_profile(site.firmware_profile)
@@ -93,7 +96,7 @@ def build(configuration: Configuration, stack: ExitStack, clock: Callable[[], da
         folders=folders,
         custody=custody,
         spool=open_spool(site, stack),
-        journal=journal,
+        log=log,
         domain_keys=DomainKeys.from_folder(site.keys),
         crosswalk=crosswalk,
         issuer=ReceiptIssuer(FileKeyStore(site.keys).signing(), agent_facts(configuration, firmware), clock),
@@ -103,6 +106,41 @@ def build(configuration: Configuration, stack: ExitStack, clock: Callable[[], da
         clock=clock,
     )
     return Parts(appliance, build_engine(appliance), firmware)
+
+
+def log_places(site: Site) -> LogPlaces:
+    """Where the log of a site lies."""
+    return LogPlaces(site.log_folder, site.log_heads_file, site.journal_file)
+
+
+def open_log(site: Site, clock: Callable[[], datetime]) -> Log:
+    """The log with its keys; a site that was set up before there was one gets them now, and both are told.
+
+    What verifiers need of this generation is put into the site's own trust folder.
+
+    Raises:
+        KeysError: A key cannot be used.
+        LogError: Another daemon has the log, or it cannot be opened.
+    """
+    fresh = not (site.keys / LOG_KEY).exists()
+    keys = make_log_keys(site.keys) if fresh else LogKeys.from_folder(site.keys)
+    log = Log.open(log_places(site), keys, clock)
+    try:
+        write_vkeys(site.trust, keys, log.generation)
+        log.append_all(_created(site, keys, everything=log.head.seq < 0) if fresh or log.head.seq < 0 else ())
+    except BaseException:
+        log.close()
+        raise
+    return log
+
+
+def _created(site: Site, keys: LogKeys, *, everything: bool) -> list[Event]:
+    """The keys that came into use with this log: its own, or all those that `init` made."""
+    named: list[dict[str, str | int]] = [{"key": "log", "name": keys.name}]
+    if everything:
+        named.append({"key": "signing", "keyid": FileKeyStore(site.keys).signing().keyid})
+        named.extend({"key": name} for name in ("domain.root", "crosswalk", "storage"))
+    return [Event(EventKind.KEY_CREATED, one) for one in named]
 
 
 def open_spool(site: Site, stack: ExitStack) -> Spool:

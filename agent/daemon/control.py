@@ -2,7 +2,7 @@
 
 Every answer is free of PHI: ids, states, codes, counts and UIDs as sent; never an original UID. The two
 exceptions are an opening of the crosswalk, for a person with the role for it, and the pictures of a hold, for
-a person of the site file; each journaled before it is answered.
+a person of the site file; each logged before it is answered.
 """
 
 from base64 import b64encode

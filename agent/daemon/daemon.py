@@ -55,7 +55,7 @@ from exchange.domain.errors import ConfigurationError, LockgateError
 from exchange.intake.dicom import DicomIntake
 from exchange.intake.embedded import EmbeddedServer
 from exchange.intake.listener import DicomListener, IntakeLimits
-from exchange.journal.events import Event, EventKind, Outcome
+from exchange.log.events import Event, EventKind, Outcome
 from exchange.receipts.issuer import ReceiptIssuer
 
 log = structlog.get_logger()
@@ -138,7 +138,7 @@ class Daemon:
                 portal.start_task_soon(self._set_wake)
 
         appliance.wake = wake
-        appliance.journal.append(
+        appliance.log.append(
             Event(
                 EventKind.BOOT,
                 {
@@ -264,7 +264,7 @@ class Daemon:
             refuse_moved_stores(appliance.configuration.site, configuration.site)
         except LockgateError as error:
             log.error("reload refused, the old configuration goes on", reason=_problems(error))
-            appliance.journal.append(Event(EventKind.CONFIG_CHANGED, {}, Outcome.FAILED))
+            appliance.log.append(Event(EventKind.CONFIG_CHANGED, {}, Outcome.FAILED))
             self._notifier.ready("reload refused: the old configuration goes on serving")
             raise
         appliance.configuration = configuration
@@ -272,7 +272,7 @@ class Daemon:
         facts = agent_facts(configuration, self._parts.firmware)
         appliance.issuer = ReceiptIssuer(appliance.issuer.key, facts, appliance.clock)
         digest = configuration.loaded.sha256
-        appliance.journal.append(Event(EventKind.CONFIG_CHANGED, {"configSha256": digest}))
+        appliance.log.append(Event(EventKind.CONFIG_CHANGED, {"configSha256": digest}))
         log.info("configuration reloaded", digest=digest)
         self._notifier.ready(f"serving {len(configuration.site.routes)} routes")
         appliance.wake()
@@ -293,7 +293,7 @@ class Daemon:
     def _close_engine(self) -> None:
         """Let running steps end within the grace; then nobody works and nobody answers any more."""
         self._parts.engine.close(GRACE_SECONDS)
-        self._parts.appliance.journal.append(Event(EventKind.SHUTDOWN))
+        self._parts.appliance.log.append(Event(EventKind.SHUTDOWN))
         self._site.control_socket.unlink(missing_ok=True)
 
     def _interface(self) -> ControlInterface:

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from agent.doctor.results import Status
 from agent.doctor.runner import Answer
-from agent.doctor.stores import journal_tail
+from agent.doctor.stores import log_end
 from agent.doctor.surroundings import Surroundings
 
 LEAST_PYTHON = (3, 11)
@@ -81,16 +81,16 @@ def open_files(_: Surroundings) -> Answer:
 
 
 def clock(surroundings: Surroundings) -> Answer:
-    """The clock is not behind this software, nor behind the journal's last entry."""
+    """The clock is not behind this software, nor behind the log's last leaf."""
     now = surroundings.now
     fix = "set the clock; receipts carry its time"
     if now < BUILT_AFTER:
         return Status.FAIL, f"{now:%Y-%m-%d} is before this software was made", fix
-    last = journal_tail(surroundings.loaded.site.journal_file).last_time if surroundings.loaded else None
+    last = log_end(surroundings).last_time if surroundings.loaded else None
     if last is not None and now < last - _BACKWARDS:
         return (
             Status.FAIL,
-            f"the journal's last entry is {(last - now).total_seconds():.0f} s in the future",
+            f"the log's last leaf is {(last - now).total_seconds():.0f} s in the future",
             fix,
         )
     return Status.PASS, f"{now.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"

@@ -40,7 +40,7 @@ CHECKS = (
     Check("spool-space", stores.spool_space),
     Check("spool-durable", stores.spool_durable),
     Check("database", stores.database),
-    Check("journal", stores.journal),
+    Check("log", stores.log),
     Check("signing-key", trust.signing_key),
     Check("domain-keys", trust.domain_keys),
     Check("trust-folder", trust.trust_folder),

@@ -1,21 +1,20 @@
-"""Checks of what is kept: state folder, spool, database, journal."""
+"""Checks of what is kept: state folder, spool, database, log."""
 
 import os
 import shutil
 import tempfile
 import time
-from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 from agent.doctor.results import Finish, Status
 from agent.doctor.runner import Answer
 from agent.doctor.surroundings import Surroundings
-from exchange.domain.errors import JournalError
-from exchange.journal.entries import MAX_LINE, parse
+from exchange.domain.errors import LockgateError
+from exchange.keys.log import LOG_KEY, LogKeys
+from exchange.log.end import LogEnd, look_at_end
+from exchange.log.opening import LogPlaces
 
 _SLOW_FSYNC = 0.2
-_TAIL = 256 * 1024
 _SQLITE = "sqlite:///"
 
 
@@ -94,54 +93,23 @@ def database(surroundings: Surroundings) -> Answer:
     return Status.PASS, health.summary
 
 
-@dataclass(frozen=True, slots=True)
-class JournalTail:
-    """What the end of a journal says.
-
-    Attributes:
-        entries: How many of the last entries were read.
-        last_time: Of the last one; None when there is none.
-        problem: What is wrong; "" when nothing is.
-    """
-
-    entries: int = 0
-    last_time: datetime | None = None
-    problem: str = ""
-
-
-def journal(surroundings: Surroundings) -> Answer:
-    """The last entries of the journal follow one another."""
-    path = surroundings.site.journal_file
-    if not path.exists():
+def log(surroundings: Surroundings) -> Answer:
+    """The log's checkpoint, its last leaves and the second store of heads belong together."""
+    end = log_end(surroundings)
+    if end.problem:
+        return Status.FAIL, end.problem, "keep the folder as it is, and run lockgate log fsck"
+    if not end.generation:
         raise Finish(Status.SKIP, "not there yet; run makes it")
-    tail = journal_tail(path)
-    if tail.problem:
-        return Status.FAIL, tail.problem, "keep the file as it is and look at it with lockgate log fsck"
-    return Status.PASS, f"the last {tail.entries} entries hold together"
+    return Status.PASS, f"{end.leaves} leaves in generation {end.generation}; its end holds together"
 
 
-def journal_tail(path: Path) -> JournalTail:
-    """Read the last quarter megabyte of a journal and check its chain.
-
-    An incomplete last line is no problem: another process may be writing it, or a crash left it and opening
-    cuts it off.
-    """
+def log_end(surroundings: Surroundings) -> LogEnd:
+    """The end of the site's log; nothing where there is no log or no key of it yet."""
+    site = surroundings.site
+    if not (site.keys / LOG_KEY).exists():
+        return LogEnd()
+    places = LogPlaces(site.log_folder, site.log_heads_file)
     try:
-        with path.open("rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            file.seek(max(0, size - max(_TAIL, 2 * MAX_LINE)))
-            lines = file.read().split(b"\n")[:-1]
-            whole = size <= max(_TAIL, 2 * MAX_LINE)
-    except FileNotFoundError:
-        return JournalTail()
-    lines = lines if whole else lines[1:]
-    previous, last = None, None
-    for line in lines:
-        try:
-            entry = parse(line)
-        except JournalError as error:
-            return JournalTail(len(lines), last, error.message)
-        if previous is not None and (entry.prev != previous.hash or entry.seq != previous.seq + 1):
-            return JournalTail(len(lines), last, f"entry {entry.seq} does not follow the one before it")
-        previous, last = entry, datetime.fromisoformat(entry.t)
-    return JournalTail(len(lines), last)
+        return look_at_end(places, LogKeys.from_folder(site.keys))
+    except LockgateError as error:
+        return LogEnd(problem=error.message)

@@ -17,8 +17,8 @@ from agent.pipeline.senders import Senders
 from agent.pipeline.turns import Turns
 from agent.workers.pool import Pool
 from exchange.crosswalk.store import Crosswalk
-from exchange.journal.writer import Journal
 from exchange.keys.domains import DomainKeys
+from exchange.log.writer import Log
 from exchange.receipts.issuer import ReceiptIssuer
 from exchange.spool.store import Spool
 
@@ -56,6 +56,7 @@ class Appliance:
     Attributes:
         firmware_profile: Name of the profile in use, for receipts.
         slots: Worker slots; how far a study is spread.
+        log: Where every event is recorded.
         clock: Timezone-aware now.
         wake: Called when new work may be due; thread-safe.
         metrics: Counters and histograms; without PHI in any label.
@@ -72,7 +73,7 @@ class Appliance:
     folders: Folders
     custody: Database
     spool: Spool
-    journal: Journal
+    log: Log
     domain_keys: DomainKeys = field(repr=False)
     crosswalk: Crosswalk
     issuer: ReceiptIssuer

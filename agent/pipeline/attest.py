@@ -27,7 +27,7 @@ from agent.pipeline.attested import (
 from exchange.domain.errors import LockgateError
 from exchange.domain.exchange import DeliveryState, ExchangeState
 from exchange.durable import make_folder, write_file
-from exchange.journal.events import Event, EventKind
+from exchange.log.events import Event, EventKind
 from exchange.receipts.dsse import pae_sha256
 from exchange.receipts.facts import DeliveryLink, Edition, Links, ReceiptBody, Stage
 from exchange.receipts.statement import Ticket, timestamp
@@ -158,7 +158,7 @@ def _issue_edition(
     )
     if edition is Edition.PARTNER:
         appliance.metrics.receipt(event.slot)
-    appliance.journal.append(
+    appliance.log.append(
         Event(
             EventKind.RECEIPT_ISSUED,
             {
@@ -201,10 +201,10 @@ def _first_receipt_of(appliance: Appliance, exchange_id: str | None) -> str:
 
 
 def _say_closed(appliance: Appliance, one: ExchangeRecord) -> None:
-    """The canonical line of an exchange, in journal and log; `one` as it was before."""
+    """The canonical line of an exchange, in both logs; `one` as it was before."""
     states = [sent.state for sent in deliveries_of(appliance.custody, one.exchange_id)]
     rejected = one.state is ExchangeState.REJECTED
-    appliance.journal.append(
+    appliance.log.append(
         Event(
             EventKind.EXCHANGE_CLOSED,
             {

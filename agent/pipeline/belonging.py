@@ -112,7 +112,7 @@ def belonging(
 
     Raises:
         CustodyError: The crosswalk cannot be used.
-        JournalError: The opening cannot be recorded, so nothing is opened.
+        LogError: The opening cannot be recorded, so nothing is opened.
         KeysError: The crosswalk's key cannot be used.
     """
     study_uid = next(iter(surveyed.values())).study_instance_uid
@@ -133,7 +133,7 @@ def belonging(
 def _open(
     appliance: Appliance, route: EffectiveRoute, exchange_id: str, surveyed: Mapping[str, Returned]
 ) -> Opened:
-    """One opening for all that stands in the study, journaled before it is answered."""
+    """One opening for all that stands in the study, logged before it is answered."""
     every = surveyed.values()
     opening = RouteOpening(
         domain=route.pseudonym_domain,
@@ -145,7 +145,7 @@ def _open(
     )
     site = appliance.configuration.site
     key = read_private_file(site.keys / CROSSWALK_KEY)
-    with Reader.open(site.crosswalk_file, key, appliance.journal) as reader:
+    with Reader.open(site.crosswalk_file, key, appliance.log) as reader:
         return reader.for_route(opening)
 
 

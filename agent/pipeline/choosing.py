@@ -15,7 +15,7 @@ from exchange.domain.codes import ReasonCode
 from exchange.domain.errors import InputError, LockgateError
 from exchange.domain.exchange import Direction
 from exchange.domain.findings import Finding, Severity
-from exchange.journal.events import Event, EventKind
+from exchange.log.events import Event, EventKind
 
 _COMPARED = 50
 """Pairs of files that are compared for one hold: what differs in fifty differs for the same reason."""
@@ -85,7 +85,7 @@ def _decided(
 ) -> tuple[tuple[HoldReason, ...], tuple[Finding, ...]]:
     """What becomes of conflicts: a reason to hold, or a finding that the latest is used."""
     latest = route.route.on_conflict == "latest" or ReasonCode.UID_CONFLICT in released
-    _journal(appliance, one, len(fresh), "latest" if latest else "hold")
+    _log_conflict(appliance, one, len(fresh), "latest" if latest else "hold")
     changed = changed_elements(appliance, [conflict.identities[-2:] for conflict in fresh])
     if not latest:
         detail = f"{_uids(len(fresh))} came with different contents; {changed}"
@@ -162,8 +162,8 @@ def _uids(count: int) -> str:
     return "one SOP Instance UID" if count == 1 else f"{count} SOP Instance UIDs"
 
 
-def _journal(appliance: Appliance, one: ExchangeRecord, count: int, rule: str) -> None:
-    appliance.journal.append(
+def _log_conflict(appliance: Appliance, one: ExchangeRecord, count: int, rule: str) -> None:
+    appliance.log.append(
         Event(
             EventKind.INSTANCE_CONFLICT,
             {"exchange": one.exchange_id, "attempt": one.attempt_count, "uids": count, "rule": rule},

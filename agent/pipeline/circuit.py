@@ -14,7 +14,7 @@ from agent.custody.circuits import change_health, make_due
 from agent.custody.records import PeerHealth
 from agent.pipeline.appliance import Appliance
 from agent.pipeline.configuration import Configuration
-from exchange.journal.events import Event, EventKind, Outcome
+from exchange.log.events import Event, EventKind, Outcome
 
 log = structlog.get_logger()
 
@@ -148,15 +148,13 @@ def _opened(appliance: Appliance, health: PeerHealth, now: datetime) -> None:
     if health.trips == 1:  # each further pause is a line in the log, not an event of its own
         fields: dict[str, str | int] = {"peer": health.destination, "failures": health.failures}
         fields["code"] = health.last_error_code
-        appliance.journal.append(Event(EventKind.DEGRADED_ENTER, fields, Outcome.FAILED))
+        appliance.log.append(Event(EventKind.DEGRADED_ENTER, fields, Outcome.FAILED))
 
 
 def _closed(appliance: Appliance, health: PeerHealth, now: datetime) -> None:
     waiting = make_due(appliance.custody, health.destination, UNREACHABLE, now)
     log.info("peer reachable again", destination=health.destination, pending=waiting)
-    appliance.journal.append(
-        Event(EventKind.DEGRADED_LEAVE, {"peer": health.destination, "waiting": waiting})
-    )
+    appliance.log.append(Event(EventKind.DEGRADED_LEAVE, {"peer": health.destination, "waiting": waiting}))
     appliance.wake()
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from agent.custody.clock import bring_forward
-from exchange.journal.events import Event, EventKind
+from exchange.log.events import Event, EventKind
 
 if TYPE_CHECKING:
     from agent.pipeline.appliance import Appliance
@@ -44,7 +44,7 @@ def watch_clock(appliance: "Appliance") -> None:
     stepped = appliance.clockwatch.step(now, time.monotonic())
     if stepped is not None:
         seconds = round(stepped.total_seconds())
-        appliance.journal.append(Event(EventKind.CLOCK_STEP, {"seconds": seconds}))
+        appliance.log.append(Event(EventKind.CLOCK_STEP, {"seconds": seconds}))
         log.warning("the clock was set", seconds=seconds)
     if first or (stepped is not None and stepped < timedelta()):
         moved = bring_forward(appliance.custody, now, _longest_pause(appliance))

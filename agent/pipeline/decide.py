@@ -1,4 +1,4 @@
-"""A person's word on a hold: who may say it, what it does, and that it is journaled before it counts."""
+"""A person's word on a hold: who may say it, what it does, and that it is logged before it counts."""
 
 from dataclasses import dataclass, field
 
@@ -13,7 +13,7 @@ from agent.pipeline.people import actor_reference, roles_of
 from exchange.domain.codes import STANDING_CODES, UNPROVED_CODES, ReasonCode
 from exchange.domain.errors import CustodyError
 from exchange.domain.exchange import DecisionKind, DecisionReason, ExchangeState, Role
-from exchange.journal.events import Event, EventKind, Outcome
+from exchange.log.events import Event, EventKind, Outcome
 
 CANNOT_RELEASE = frozenset(
     {
@@ -73,9 +73,9 @@ def decide_hold(appliance: Appliance, hold_id: str, verdict: Verdict) -> Exchang
     try:
         role = _role(appliance, verdict, held)
     except CustodyError:
-        _journal(appliance, held, verdict, Outcome.DENIED)
+        _log_verdict(appliance, held, verdict, Outcome.DENIED)
         raise
-    _journal(appliance, held, verdict, Outcome.OK)
+    _log_verdict(appliance, held, verdict, Outcome.OK)
     decision = Decision(verdict.kind, verdict.by, verdict.local_user, role, verdict.reason, verdict.text)
     found = decide(appliance.custody, held.hold_id, decision, appliance.clock())
     if found.state is ExchangeState.REJECTED:
@@ -158,8 +158,8 @@ def _role(appliance: Appliance, verdict: Verdict, held: HoldRecord) -> Role:
     return next(role for role in _PREFERRED if role in roles)
 
 
-def _journal(appliance: Appliance, held: HoldRecord, verdict: Verdict, outcome: Outcome) -> None:
-    appliance.journal.append(
+def _log_verdict(appliance: Appliance, held: HoldRecord, verdict: Verdict, outcome: Outcome) -> None:
+    appliance.log.append(
         Event(
             EventKind.REVIEW_DECISION,
             {

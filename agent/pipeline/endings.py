@@ -1,4 +1,4 @@
-"""How an attempt at a delivery ends: for good, or to be tried again; each with journal, log and metrics."""
+"""How an attempt at a delivery ends: for good, or to be tried again; each with an event and metrics."""
 
 from datetime import timedelta
 from hashlib import sha256
@@ -13,7 +13,7 @@ from agent.pipeline.forecast import remember_refusals
 from exchange.domain.codes import ReasonCode
 from exchange.domain.delivery import CONFIRMED
 from exchange.domain.exchange import DeliveryState
-from exchange.journal.events import Event, EventKind, Outcome
+from exchange.log.events import Event, EventKind, Outcome
 
 log = structlog.get_logger()
 
@@ -45,7 +45,7 @@ def ended(appliance: Appliance, claim: DeliveryClaim, state: DeliveryState) -> s
     sent = sum(one.state in CONFIRMED for one in effects)
     rejected = state is DeliveryState.REJECTED
     fields = {"exchange": claim.exchange_id, "delivery": claim.delivery_id, "destination": claim.destination}
-    appliance.journal.append(
+    appliance.log.append(
         Event(
             EventKind.INSTANCE_SENT,
             {**fields, "instances": len(effects), "sent": sent},
@@ -91,7 +91,7 @@ def stopped(appliance: Appliance, claim: DeliveryClaim, code: str, instances: in
     """Nothing more can be done without a person: no retry before `exchanges retry`."""
     reschedule(appliance.custody, claim, None, code)
     fields = {"exchange": claim.exchange_id, "delivery": claim.delivery_id, "destination": claim.destination}
-    appliance.journal.append(
+    appliance.log.append(
         Event(EventKind.ALERT, {**fields, "code": code, "instances": instances}, Outcome.FAILED)
     )
     log.error(

@@ -15,8 +15,8 @@ from agent.policy.settling import Outcome, Reply, Rule, Seen, Terms
 from exchange.archive.find import find_study
 from exchange.domain.errors import LockgateError, PeerRefused, PeerUnavailable
 from exchange.domain.notices import NoticeKind, StudyNotice
-from exchange.journal.events import Event, EventKind
-from exchange.journal.events import Outcome as EventOutcome
+from exchange.log.events import Event, EventKind
+from exchange.log.events import Outcome as EventOutcome
 from exchange.receipts.statement import timestamp
 
 SECONDS = 20.0
@@ -111,7 +111,7 @@ def _ask_all(appliance: Appliance, exchange: ExchangeRecord, peers: Sequence[str
         asks = known.asks + 1 if known is not None and again else 1
         reply = asdict(Reply(peer, outcome, count, appliance.clock(), asks))
         answers[peer] = {**reply, "outcome": outcome.value, "at": reply["at"].isoformat()}
-        appliance.journal.append(
+        appliance.log.append(
             Event(
                 EventKind.ARCHIVE_ASKED,
                 {"exchange": exchange.exchange_id, "peer": peer, "answer": outcome.value, "count": count},

@@ -21,7 +21,7 @@ from exchange.dicomio.digest import content_digests
 from exchange.dicomio.examine import examine
 from exchange.domain.findings import Finding
 from exchange.durable import fsync_folder, make_folder
-from exchange.journal.events import Event, EventKind
+from exchange.log.events import Event, EventKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ def accept(appliance: Appliance, attempt: Attempt, frozen: Frozen) -> None:
         appliance.crosswalk.remember(one.pseudonym_domain, frozen.entries)
     cleaned = Cleaned(rows, frozen.study_uid_sent, frozen.counts, frozen.findings)
     accept_frozen(appliance.custody, attempt.exchange_id, attempt.token, cleaned)
-    appliance.journal.append(_event(attempt, frozen))
+    appliance.log.append(_event(attempt, frozen))
     shutil.rmtree(appliance.folders.scratch / attempt.exchange_id, ignore_errors=True)
 
 

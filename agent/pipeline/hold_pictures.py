@@ -15,7 +15,7 @@ from agent.pipeline.people import actor_reference, roles_of
 from agent.workers.child import WorkerContext
 from exchange.domain.errors import CustodyError
 from exchange.domain.source import Source
-from exchange.journal.events import Event, EventKind, Outcome
+from exchange.log.events import Event, EventKind, Outcome
 from redact.pixels.boxes import BoxRule, TextBox, boxes_at
 
 DRAW = "agent.pipeline.hold_pictures:draw"
@@ -115,4 +115,4 @@ def _source(appliance: Appliance, held: HoldRecord) -> Source:
 def _record(appliance: Appliance, held: HoldRecord, by: str, outcome: Outcome) -> None:
     obj = {"hold": held.hold_id, "exchange": held.exchange_id, "code": held.code}
     event = Event(EventKind.AUDIT_READ, obj, outcome, actor_reference(appliance, by))
-    appliance.journal.append(event)
+    appliance.log.append(event)

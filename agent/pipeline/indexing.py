@@ -14,13 +14,13 @@ from exchange.domain.codes import ReasonCode
 from exchange.domain.errors import InputError, SpoolError
 from exchange.domain.glance import Glance
 from exchange.domain.instance import SpooledInstance
-from exchange.journal.events import Event, EventKind
+from exchange.log.events import Event, EventKind
 
 log = structlog.get_logger()
 
 
 def index(appliance: Appliance, arrivals: Sequence[SpooledInstance]) -> tuple[str, ...]:
-    """Take these durable arrivals into custody, in one transaction and one journal append.
+    """Take these durable arrivals into custody, in one transaction and one append to the log.
 
     Arrivals that custody knows already are passed over, so that start-up may hand in the whole spool.
 
@@ -36,7 +36,7 @@ def index(appliance: Appliance, arrivals: Sequence[SpooledInstance]) -> tuple[st
         touched = record_arrivals(
             appliance.custody, [index_one(appliance, one) for one in wanted], appliance.clock()
         )
-        appliance.journal.append_all(_event(one) for one in wanted)
+        appliance.log.append_all(_event(one) for one in wanted)
         for one in wanted:
             appliance.metrics.accepted(one.arrival.protocol, one.arrival.peer, one.byte_count)
     appliance.spool.indexed(arrivals)  # from here on only their rows open them

@@ -5,11 +5,11 @@ import structlog
 from agent.custody.notices import record_notice
 from agent.pipeline.appliance import Appliance
 from exchange.domain.notices import StudyNotice
-from exchange.journal.events import Event, EventKind
+from exchange.log.events import Event, EventKind
 
 log = structlog.get_logger()
 
-# The journal takes codes only, and the sender may write anything.
+# The log takes codes only, and the sender may write anything.
 _STATUSES = {
     "": "",
     "IN PROGRESS": "in-progress",
@@ -27,7 +27,7 @@ def take_notice(appliance: Appliance, notice: StudyNotice) -> None:
         CustodyError: It cannot be kept; the sender should try again.
     """
     for one in record_notice(appliance.custody, notice):
-        appliance.journal.append(
+        appliance.log.append(
             Event(
                 EventKind.NOTICE_RECEIVED,
                 {

@@ -1,4 +1,4 @@
-"""The people of the site file: who may act, and what the journal calls them."""
+"""The people of the site file: who may act, and what the log calls them."""
 
 import hmac
 from hashlib import sha256
@@ -27,6 +27,6 @@ def roles_of(appliance: Appliance, name: str) -> tuple[Role, ...]:
 
 
 def actor_reference(appliance: Appliance, name: str) -> str:
-    """What stands in the journal for a person: keyed, so that nobody can guess names; 32 hex digits."""
+    """What stands in the log for a person: keyed, so that nobody can guess names; 32 hex digits."""
     key = appliance.domain_keys.key(PEOPLE)
     return hmac.digest(key, name.encode(), sha256).hex()[:32]

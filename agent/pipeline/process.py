@@ -29,7 +29,7 @@ from agent.policy.routes import EffectiveRoute
 from exchange.domain.codes import ReasonCode
 from exchange.domain.exchange import DecisionKind, Direction, ExchangeState
 from exchange.domain.findings import Finding, Severity
-from exchange.journal.events import Event, EventKind, Outcome
+from exchange.log.events import Event, EventKind, Outcome
 from triage.quality.screen import screen_study
 
 log = structlog.get_logger()
@@ -222,7 +222,7 @@ def _hold(
     hold(appliance.custody, attempt.exchange_id, reasons, appliance.clock(), attempt.token)
     codes = sorted({str(reason.code) for reason in reasons})
     appliance.metrics.held(exchange(appliance.custody, attempt.exchange_id).route or "", codes[0])
-    appliance.journal.append(
+    appliance.log.append(
         Event(
             EventKind.EXCHANGE_HELD,
             {"exchange": attempt.exchange_id, "code": codes[0], "reasons": len(reasons)},

@@ -1,4 +1,4 @@
-"""Whose pseudonym is it: one entry of the crosswalk for one named person, journaled before it is answered."""
+"""Whose pseudonym is it: one entry of the crosswalk for one named person, logged before it is answered."""
 
 import re
 from dataclasses import dataclass, field
@@ -9,9 +9,9 @@ from exchange.crosswalk.reader import Opening, Reader
 from exchange.crosswalk.rows import PatientEntry, UidEntry
 from exchange.domain.errors import CustodyError
 from exchange.domain.exchange import OpeningReason, Role
-from exchange.journal.events import Event, EventKind, Outcome
 from exchange.keys.signing import read_private_file
 from exchange.keys.site import CROSSWALK_KEY
+from exchange.log.events import Event, EventKind, Outcome
 
 _UID = re.compile(r"[0-9]+(\.[0-9]+)+")
 
@@ -54,8 +54,8 @@ def reidentify(appliance: Appliance, question: Question) -> Resolved:
 
     Raises:
         CustodyError: The person is not known or has not this role, the role may not, or nothing in the domain
-            has that pseudonym. Each refusal is journaled.
-        JournalError: The opening cannot be recorded, so nothing is answered.
+            has that pseudonym. Each refusal is logged.
+        LogError: The opening cannot be recorded, so nothing is answered.
         KeysError: The crosswalk's key cannot be used.
     """
     opening = Opening(
@@ -69,7 +69,7 @@ def reidentify(appliance: Appliance, question: Question) -> Resolved:
     _require_role(appliance, question, opening)
     site = appliance.configuration.site
     key = read_private_file(site.keys / CROSSWALK_KEY)
-    with Reader.open(site.crosswalk_file, key, appliance.journal) as reader:
+    with Reader.open(site.crosswalk_file, key, appliance.log) as reader:
         entry = reader.uid(opening) if question.is_uid else reader.patient(opening)
     return Resolved(opening.domain, entry)
 
@@ -78,10 +78,10 @@ def _require_role(appliance: Appliance, question: Question, opening: Opening) ->
     try:
         roles = roles_of(appliance, question.by)
     except CustodyError:
-        _journal_refusal(appliance, question, opening, "unknown-person")
+        _log_refusal(appliance, question, opening, "unknown-person")
         raise
     if question.role not in roles:
-        _journal_refusal(appliance, question, opening, "role")
+        _log_refusal(appliance, question, opening, "role")
         raise CustodyError(
             f"cannot open the crosswalk: this person has not the role {question.role}",
             "give the role under `people:` in the site file and reload, or ask somebody who has it",
@@ -101,6 +101,6 @@ def _domain(appliance: Appliance, named: str) -> str:
     )
 
 
-def _journal_refusal(appliance: Appliance, question: Question, opening: Opening, code: str) -> None:
+def _log_refusal(appliance: Appliance, question: Question, opening: Opening, code: str) -> None:
     obj = {**opening.obj, "kind": "uid" if question.is_uid else "patient", "code": code}
-    appliance.journal.append(Event(EventKind.CROSSWALK_DENIED, obj, Outcome.DENIED, opening.actor))
+    appliance.log.append(Event(EventKind.CROSSWALK_DENIED, obj, Outcome.DENIED, opening.actor))

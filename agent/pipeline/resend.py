@@ -1,4 +1,4 @@
-"""What came before comes again: recorded, told in the journal, and ended where nothing is to be delivered."""
+"""What came before comes again: recorded, told in the log, and ended where nothing is to be delivered."""
 
 import structlog
 
@@ -8,7 +8,7 @@ from agent.pipeline.appliance import Appliance
 from agent.pipeline.attest import attest_exchange
 from exchange.domain.errors import LockgateError
 from exchange.domain.exchange import ExchangeState
-from exchange.journal.events import Event, EventKind
+from exchange.log.events import Event, EventKind
 
 log = structlog.get_logger()
 
@@ -20,7 +20,7 @@ def end_resend(appliance: Appliance, one: ExchangeRecord) -> None:
         return
     ended = one.state is ExchangeState.DELIVERING and one.error_code in WITHOUT_DELIVERY
     what = one.error_code if ended else "redelivered" if one.resend_of else "trimmed"
-    appliance.journal.append(
+    appliance.log.append(
         Event(
             EventKind.EXCHANGE_RESENT,
             {

@@ -6,8 +6,8 @@ from agent.pipeline.appliance import Appliance
 from agent.pipeline.people import actor_reference, roles_of
 from exchange.domain.errors import CustodyError
 from exchange.domain.exchange import Role
-from exchange.journal.events import Event, EventKind, Outcome
 from exchange.keys.site import rotate_domain_keys
+from exchange.log.events import Event, EventKind, Outcome
 
 _one_at_a_time = Lock()
 
@@ -25,7 +25,7 @@ def rotate_pseudonyms(appliance: Appliance, by: str) -> int:
     """
     actor = actor_reference(appliance, by)
     if Role.ADMINISTRATOR not in roles_of(appliance, by):
-        _journal(appliance, actor, Outcome.DENIED, appliance.domain_keys.epoch)
+        _log_rotation(appliance, actor, Outcome.DENIED, appliance.domain_keys.epoch)
         raise CustodyError(
             "cannot rotate the pseudonym keys: this person may not",
             "somebody with the role `administrator` in the site file must do it",
@@ -33,11 +33,9 @@ def rotate_pseudonyms(appliance: Appliance, by: str) -> int:
     with _one_at_a_time:
         appliance.domain_keys = rotate_domain_keys(appliance.configuration.site.keys)
         epoch = appliance.domain_keys.epoch
-        _journal(appliance, actor, Outcome.OK, epoch)
+        _log_rotation(appliance, actor, Outcome.OK, epoch)
     return epoch
 
 
-def _journal(appliance: Appliance, actor: str, outcome: Outcome, epoch: int) -> None:
-    appliance.journal.append(
-        Event(EventKind.KEY_ROTATED, {"key": "domain.root", "epoch": epoch}, outcome, actor)
-    )
+def _log_rotation(appliance: Appliance, actor: str, outcome: Outcome, epoch: int) -> None:
+    appliance.log.append(Event(EventKind.KEY_ROTATED, {"key": "domain.root", "epoch": epoch}, outcome, actor))

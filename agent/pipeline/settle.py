@@ -21,7 +21,7 @@ from exchange.dicomio.getters import text, texts
 from exchange.dicomio.header import read_header
 from exchange.domain.errors import InputError, SpoolError
 from exchange.domain.exchange import Priority
-from exchange.journal.events import Event, EventKind
+from exchange.log.events import Event, EventKind
 
 log = structlog.get_logger()
 
@@ -101,7 +101,7 @@ def _settle_one(
     opened = settle(appliance.custody, settlement, appliance.clock())
     for one in opened:
         appliance.metrics.settled(one.route or "unrouted", one.peer, one.instance_count, one.byte_count)
-        appliance.journal.append(
+        appliance.log.append(
             Event(
                 EventKind.EXCHANGE_OPENED,
                 {

@@ -10,7 +10,7 @@ from agent.pipeline.appliance import Appliance
 from agent.pipeline.circuit import retry_peer
 from agent.pipeline.people import actor_reference
 from exchange.domain.exchange import ENDED_DELIVERIES, Priority
-from exchange.journal.events import Event, EventKind
+from exchange.log.events import Event, EventKind
 
 log = structlog.get_logger()
 
@@ -34,7 +34,7 @@ def set_priority(appliance: Appliance, exchange_id: str, priority: Priority, loc
     count = prioritise(appliance.custody, exchange_id, priority)
     fields: dict[str, str | int] = {"exchange": exchange_id, "priority": int(priority)}
     actor = actor_reference(appliance, local_user)
-    appliance.journal.append(Event(EventKind.EXCHANGE_PRIORITISED, fields, actor=actor))
+    appliance.log.append(Event(EventKind.EXCHANGE_PRIORITISED, fields, actor=actor))
     log.info("exchange prioritised", exchange_id=exchange_id, state=priority.name.lower())
     appliance.wake()
     return count

@@ -1,4 +1,4 @@
-"""The one reader of the crosswalk: each opening is recorded in the journal before it is answered."""
+"""The one reader of the crosswalk: each opening is recorded in the log before it is answered."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -11,8 +11,8 @@ from exchange.crosswalk.rows import Dates, PatientEntry, RowKind, SealedRow, Stu
 from exchange.crosswalk.store import CrosswalkFile
 from exchange.domain.errors import CustodyError
 from exchange.domain.exchange import Role
-from exchange.journal.events import Event, EventKind, Outcome
-from exchange.journal.writer import Journal
+from exchange.log.events import Event, EventKind, Outcome
+from exchange.log.writer import Log
 
 ALLOWED_ROLES: Final = frozenset({Role.PRIVACY})
 
@@ -39,7 +39,7 @@ class Opening:
 
     @property
     def obj(self) -> dict[str, str | int]:
-        """What the journal says of it; never the pseudonym."""
+        """What the log says of it; never the pseudonym."""
         said: dict[str, str | int] = {
             "domain": self.domain,
             "role": self.role.value,
@@ -89,36 +89,36 @@ class Opened:
 class Reader:
     """Answers openings; there is no other way from a pseudonym back to an original."""
 
-    def __init__(self, file: CrosswalkFile, journal: Journal, roles: Collection[Role]) -> None:
+    def __init__(self, file: CrosswalkFile, log: Log, roles: Collection[Role]) -> None:
         """Use `Reader.open`."""
         self._file = file
-        self._journal = journal
+        self._log = log
         self._roles = frozenset(roles)
 
     @classmethod
-    def open(cls, path: Path, key: bytes, journal: Journal, roles: Collection[Role] = ALLOWED_ROLES) -> Self:
+    def open(cls, path: Path, key: bytes, log: Log, roles: Collection[Role] = ALLOWED_ROLES) -> Self:
         """Open an existing crosswalk for reading.
 
         Args:
             path: Of the crosswalk.
             key: Its 32 bytes.
-            journal: Where each opening is recorded first.
+            log: Where each opening is recorded first.
             roles: Those that may open.
 
         Raises:
-            KeysError: Not its key; the journal has `crosswalk.denied`.
+            KeysError: Not its key; the log has `crosswalk.denied`.
             CustodyError: The file is missing or cannot be used; likewise.
-            JournalError: Nothing can be recorded, so nothing is opened.
+            LogError: Nothing can be recorded, so nothing is opened.
         """
         if not path.is_file():
-            journal.append(Event(EventKind.CROSSWALK_DENIED, {"code": "no-file"}, Outcome.DENIED))
+            log.append(Event(EventKind.CROSSWALK_DENIED, {"code": "no-file"}, Outcome.DENIED))
             raise CustodyError(
                 f"cannot open the crosswalk {path}: there is none", "correct `keys:` or `state:`"
             )
         try:
-            return cls(CrosswalkFile(path, key), journal, roles)
+            return cls(CrosswalkFile(path, key), log, roles)
         except Exception:
-            journal.append(Event(EventKind.CROSSWALK_DENIED, {"code": "unusable"}, Outcome.DENIED))
+            log.append(Event(EventKind.CROSSWALK_DENIED, {"code": "unusable"}, Outcome.DENIED))
             raise
 
     def patient(self, opening: Opening) -> PatientEntry:
@@ -126,7 +126,7 @@ class Reader:
 
         Raises:
             CustodyError: The role may not, the reason is no code, or the pseudonym is unknown here.
-            JournalError: The opening could not be recorded; nothing is answered.
+            LogError: The opening could not be recorded; nothing is answered.
         """
         entry = self._resolve(opening, RowKind.PATIENT)
         assert isinstance(entry, PatientEntry)  # noqa: S101 - the blind index is of this kind
@@ -137,7 +137,7 @@ class Reader:
 
         Raises:
             CustodyError: As `patient`.
-            JournalError: As `patient`.
+            LogError: As `patient`.
         """
         entry = self._resolve(opening, RowKind.UID)
         assert isinstance(entry, UidEntry)  # noqa: S101 - the blind index is of this kind
@@ -146,12 +146,12 @@ class Reader:
     def for_route(self, opening: RouteOpening) -> Opened:
         """Resolve everything that stands in a study that has come back, in one opening.
 
-        The journal has one entry, with counts and no pseudonym, before anything is opened; where nothing of
+        The log has one entry, with counts and no pseudonym, before anything is opened; where nothing of
         it is known here, the entry says that nothing was opened.
 
         Raises:
             CustodyError: The file refuses, or a row was changed.
-            JournalError: The opening could not be recorded; nothing is answered.
+            LogError: The opening could not be recorded; nothing is answered.
         """
         patients, uids = self._rows(opening, RowKind.PATIENT), self._rows(opening, RowKind.UID)
         obj: dict[str, str | int] = {
@@ -164,9 +164,9 @@ class Reader:
         }
         if not patients and not uids:
             obj["code"] = "unknown"
-            self._journal.append(Event(EventKind.CROSSWALK_DENIED, obj, Outcome.DENIED))
+            self._log.append(Event(EventKind.CROSSWALK_DENIED, obj, Outcome.DENIED))
             return Opened()
-        self._journal.append(Event(EventKind.CROSSWALK_OPEN, obj))
+        self._log.append(Event(EventKind.CROSSWALK_OPEN, obj))
         opened = {name: self._file.sealer.open(row) for name, row in {**patients, **uids}.items()}
         return Opened(
             {name: one for name, one in opened.items() if isinstance(one, PatientEntry)},
@@ -227,4 +227,4 @@ class Reader:
 
     def _record(self, kind: EventKind, opening: Opening, more: dict[str, str | int]) -> None:
         outcome = Outcome.OK if kind is EventKind.CROSSWALK_OPEN else Outcome.DENIED
-        self._journal.append(Event(kind, {**opening.obj, **more}, outcome, opening.actor))
+        self._log.append(Event(kind, {**opening.obj, **more}, outcome, opening.actor))

@@ -7,7 +7,7 @@
     ├── KeysError            a key is missing, unreadable or unusable
     ├── SpoolError           the spool cannot take or give an instance
     │   └── SpoolFullError   no space: answer out-of-resources, try again later
-    ├── JournalError         the journal is broken or cannot be written
+    ├── LogError             the log is broken or cannot be written
     ├── CustodyError         custody refuses a state change
     ├── DeliveryError        a destination did not take what was sent
     │   ├── PeerUnavailable  nothing is known to have landed; try again later
@@ -77,8 +77,8 @@ class SpoolFullError(SpoolError):
     """The spool has no space left: the sender must be told to try again later."""
 
 
-class JournalError(LockgateError):
-    """The journal is broken or cannot be written."""
+class LogError(LockgateError):
+    """The log is broken or cannot be written."""
 
 
 class CustodyError(LockgateError):

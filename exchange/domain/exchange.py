@@ -72,7 +72,7 @@ class Role(StrEnum):
 
 
 class OpeningReason(StrEnum):
-    """Why somebody asks whose pseudonym it is: on the journal, for the audit."""
+    """Why somebody asks whose pseudonym it is: in the log, for the audit."""
 
     INCIDENTAL_FINDING = "incidental-finding"
     RESULT_RETURN = "result-return"

@@ -18,6 +18,7 @@ from cryptography.x509.oid import NameOID
 from exchange.domain.errors import KeysError
 from exchange.durable import make_folder, write_file
 from exchange.keys.domains import KEY_BYTES, ROOT, DomainKeys, epoch_file
+from exchange.keys.log import LOG_KEY, make_log_keys, write_vkeys
 from exchange.keys.signing import SIGNING_CERTIFICATE, SIGNING_KEY, keyid_of, spki_of
 from exchange.keys.storage import STORAGE_KEY, make_storage_key
 
@@ -67,7 +68,7 @@ def init_site_keys(
         OSError: A file cannot be written.
     """
     trust = folder.parent / "trust" if trust is None else trust
-    for name in (SIGNING_KEY, CA_KEY, ROOT, CROSSWALK_KEY, STORAGE_KEY):
+    for name in (SIGNING_KEY, CA_KEY, ROOT, CROSSWALK_KEY, STORAGE_KEY, LOG_KEY):
         path = folder / name
         if path.exists():
             raise KeysError(
@@ -90,7 +91,9 @@ def init_site_keys(
     write_file(folder / ROOT, secrets.token_bytes(KEY_BYTES))
     write_file(folder / CROSSWALK_KEY, secrets.token_bytes(KEY_BYTES))
     make_storage_key(folder)
+    log_keys = make_log_keys(folder)
     write_file(anchor, _pem(ca), 0o644)
+    write_vkeys(trust, log_keys, 1)
     fingerprint = ca.fingerprint(hashes.SHA256()).hex()
     return SiteKeys(keyid_of(spki_of(key.public_key())), anchor, fingerprint)
 

@@ -135,11 +135,11 @@ def partner_stalls(scene: Scene) -> AbstractContextManager[None]:
     return scene.stalled()
 
 
-_SPOOL, _FROZEN, _RECEIPTS, _JOURNAL, _DATABASE = (
+_SPOOL, _FROZEN, _RECEIPTS, _LOG, _DATABASE = (
     "/spool/",
     "/frozen/",
     "/receipts/",
-    "/journal/",
+    "/state/log/",
     "/lockgate.db",
 )
 
@@ -157,8 +157,8 @@ TABLE: tuple[Fault, ...] = (
     ),
     Fault("receipts full", calls_fail(Calls.CHANGES, errno.ENOSPC, _RECEIPTS), Progress.WAITS),
     Fault("receipts I/O error", calls_fail(Calls.CHANGES, errno.EIO, _RECEIPTS), Progress.WAITS, slow=True),
-    Fault("journal full", calls_fail(Calls.CHANGES, errno.ENOSPC, _JOURNAL), Progress.WAITS, slow=True),
-    Fault("journal I/O error", calls_fail(Calls.CHANGES, errno.EIO, _JOURNAL), Progress.WAITS, slow=True),
+    Fault("log full", calls_fail(Calls.CHANGES, errno.ENOSPC, _LOG), Progress.WAITS, slow=True),
+    Fault("log I/O error", calls_fail(Calls.CHANGES, errno.EIO, _LOG), Progress.WAITS, slow=True),
     Fault("database full", calls_fail(Calls.CHANGES, errno.ENOSPC, _DATABASE), Progress.ANY),
     Fault("database I/O error", calls_fail(Calls.CHANGES, errno.EIO, _DATABASE), Progress.ANY, slow=True),
     Fault("every 5th change fails", calls_fail(Calls.CHANGES, errno.EIO, "", every=5), Progress.ANY),

@@ -10,7 +10,7 @@ from pydicom import Dataset
 from exchange.dicomio.getters import items, text, texts
 from exchange.dicomio.header import read_header
 from tests.support.appliance import Appliance, short_folder
-from tests.support.signed import check_receipts, journal, receipts
+from tests.support.signed import check_receipts, logged, receipts
 from tests.support.small_studies import (
     PATIENT,
     make_instance,
@@ -100,7 +100,7 @@ def test_undecodable_pixels_leave_only_by_the_word_of_privacy(box: Appliance) ->
     check_receipts(box, hold["exchange_id"])
     outcomes = [
         (one["obj"]["decision"], one["outcome"])
-        for one in journal(box, "review.decision")
+        for one in logged(box, "review.decision")
         if one["obj"]["hold"] == hold["hold_id"]
     ]
     assert outcomes == [("release", "denied"), ("release", "denied"), ("release", "ok")]
@@ -137,8 +137,8 @@ def test_a_rejected_recording_never_leaves_and_its_last_receipt_says_so(box: App
     check_receipts(box, hold["exchange_id"])
     assert box.delivered() == before
     assert (
-        journal(box, "exchange.closed")[-1]["obj"] | {"rejected": 1, "forwarded": 0}
-        == (journal(box, "exchange.closed")[-1]["obj"])
+        logged(box, "exchange.closed")[-1]["obj"] | {"rejected": 1, "forwarded": 0}
+        == (logged(box, "exchange.closed")[-1]["obj"])
     )
     assert "decided" in decide(box, "release", hold, PRIVACY) or "not" in decide(
         box, "release", hold, PRIVACY

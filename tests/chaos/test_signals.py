@@ -13,7 +13,7 @@ from agent.daemon.systemd import Notifier
 from tests.support.appliance import Appliance, Site, dicom_peer, outbound, short_folder
 from tests.support.ports import stop
 from tests.support.receiver import Receiver
-from tests.support.signed import check_receipts, journal, receipts
+from tests.support.signed import check_receipts, logged, receipts
 from tests.support.small_studies import make_study, send
 
 pytestmark = pytest.mark.timeout(120)
@@ -141,7 +141,7 @@ def test_a_valid_change_takes_effect_at_sighup(box: Appliance, systemd: Systemd,
     send(box.port, "OUTGOING", make_study(2))
     box.wait_closed(2)
     assert len(receiver.received) == 2
-    entry = journal(box, "config.changed")[-1]
+    entry = logged(box, "config.changed")[-1]
     assert (entry["outcome"], entry["obj"]["configSha256"]) == ("ok", box.status()["config_sha256"])
 
 
@@ -166,7 +166,7 @@ def test_a_mistake_keeps_the_old_configuration_serving(
     assert f"site.yaml:{wrong}:" in str(line["reason"])
     assert "partner" in str(line["reason"])
     assert "refused" in systemd.wait("READY=1")
-    assert journal(box, "config.changed")[-1]["outcome"] == "failed"
+    assert logged(box, "config.changed")[-1]["outcome"] == "failed"
     assert box.status()["config_sha256"] == digest
 
     # The control socket's reload says the same to a person.
@@ -202,7 +202,7 @@ def test_sigterm_in_the_middle_of_a_study_loses_and_doubles_nothing(
     assert box.terminate(STOP_SECONDS) == 0
     assert time.monotonic() - began < STOP_SECONDS
     systemd.wait("STOPPING=1")
-    assert [one["kind"] for one in journal(box, "shutdown")][-1:] == ["shutdown"]
+    assert [one["kind"] for one in logged(box, "shutdown")][-1:] == ["shutdown"]
 
     box.start()
 

@@ -98,7 +98,7 @@ def test_a_full_spool_answers_out_of_resources_and_recovers() -> None:
 )
 @pytest.mark.timeout(300)
 def test_a_full_disk_under_everything_is_survived(moments: Sequence[str]) -> None:
-    """State, database, journal and receipts on the full disk as well: the daemon waits and goes on."""
+    """State, database, log and receipts on the full disk as well: the daemon waits and goes on."""
     with short_folder() as folder, small_disk(folder / "disk") as disk:
         box = Appliance(folder / "site", limits={"spool_reserve_mib": 2})
         box.make_site()

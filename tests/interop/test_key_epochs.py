@@ -10,7 +10,7 @@ from pydicom import Dataset, dcmread  # noqa: TID251 - tests build their input; 
 from tests.interop.sending import SUCCESS, store_files
 from tests.interop.studies import HEADERS_ONLY, Instance, bare_study, paths
 from tests.support.appliance import Appliance, lockgate, outbound
-from tests.support.signed import journal
+from tests.support.signed import logged
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -60,7 +60,7 @@ def test_who_has_a_pseudonym_keeps_it(box: Appliance, folder: Path) -> None:
     assert "may not" in refused.stderr
     rotated = box.cli("keys", "rotate", "pseudonyms", "--by", ADMINISTRATOR, "--json")
     assert json.loads(rotated.stdout) == {"key": "pseudonyms", "epoch": 1}
-    assert [one["outcome"] for one in journal(box, "key.rotated")] == ["denied", "ok"]
+    assert [one["outcome"] for one in logged(box, "key.rotated")] == ["denied", "ok"]
 
     (late,) = send(box, study[2:]).values()
     assert (late.StudyInstanceUID, late.SeriesInstanceUID, late.PatientID, late.StudyDate) == (

@@ -18,7 +18,7 @@ from tests.interop.studies import HEADERS_ONLY
 from tests.support.appliance import Appliance, dicom_peer, outbound, short_folder
 from tests.support.ports import HOST, free_port, listens
 from tests.support.receiver import Receiver
-from tests.support.signed import journal
+from tests.support.signed import logged
 from tests.support.small_studies import PATIENT, make_recording, make_study, send
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(180)]
@@ -193,5 +193,5 @@ def test_it_ends_in_order_while_somebody_scrapes(watched: Watched) -> None:
         assert deaf.recv(15) == b"HTTP/1.1 200 OK"
         assert box.terminate(STOP_SECONDS) == 0
     assert not listens(watched.port)
-    assert len(journal(box, "shutdown")) == 1
+    assert len(logged(box, "shutdown")) == 1
     assert "Traceback" not in box.log_text()

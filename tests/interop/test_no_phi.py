@@ -106,9 +106,9 @@ def test_every_answer_of_the_control_socket(aftermath: Aftermath) -> None:
     assert {path: hits for path, hits in found.items() if hits} == {}
 
 
-def test_the_journal(aftermath: Aftermath) -> None:
-    folder = aftermath.box.state / "journal"
-    assert any(path.stat().st_size for path in folder.iterdir())
+def test_the_transparency_log(aftermath: Aftermath) -> None:
+    folder = aftermath.box.state / "log"
+    assert any(path.stat().st_size for path in folder.rglob("*"))
     assert files_mentioning([*aftermath.words, *aftermath.originals], folder) == {}
 
 
@@ -148,7 +148,7 @@ def test_the_database(aftermath: Aftermath) -> None:
 
 def test_the_crosswalk_is_sealed(aftermath: Aftermath) -> None:
     folder = aftermath.box.state / "crosswalk"
-    assert sum(path.stat().st_size for path in folder.iterdir()) > 0
+    assert sum(path.stat().st_size for path in folder.rglob("*")) > 0
     assert files_mentioning([*aftermath.words, *aftermath.originals], folder) == {}
 
 

@@ -1,4 +1,4 @@
-"""Whose pseudonym is it: `lockgate reidentify` on a running appliance, and what the journal has of it."""
+"""Whose pseudonym is it: `lockgate reidentify` on a running appliance, and what the log has of it."""
 
 import json
 import sqlite3
@@ -13,7 +13,7 @@ from pydicom import Dataset, dcmread  # noqa: TID251 - tests build their input; 
 from tests.interop.sending import SUCCESS, store_files
 from tests.interop.studies import HEADERS_ONLY, PATIENT, Instance, bare_study, paths
 from tests.support.appliance import Appliance, folder_peer, outbound
-from tests.support.signed import journal
+from tests.support.signed import log_text, logged
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -55,14 +55,14 @@ def sent(folder: Path) -> Iterator[Sent]:
 
 
 def test_a_patient(sent: Sent) -> None:
-    """The original is answered, and the opening stood in the journal before."""
-    before = len(journal(sent.box, "crosswalk.open"))
+    """The original is answered, and the opening stood in the log before."""
+    before = len(logged(sent.box, "crosswalk.open"))
     asked = sent.ask(sent.received.PatientID, "--json")
     assert asked.returncode == 0, asked.stderr
     answer = json.loads(asked.stdout)
     assert (answer["kind"], answer["domain"]) == ("patient", "telerad")
     assert answer["patient_id"] == PATIENT.patient_id
-    opened = journal(sent.box, "crosswalk.open")
+    opened = logged(sent.box, "crosswalk.open")
     assert len(opened) == before + 1
     assert opened[-1]["obj"]["reason"] == "incidental-finding"
     assert opened[-1]["obj"]["account"] != opened[-1]["actor"]
@@ -92,16 +92,16 @@ REFUSED: dict[str, tuple[dict[str, str], str, str]] = {
 
 @pytest.mark.parametrize("case", REFUSED)
 def test_refusals(sent: Sent, case: str) -> None:
-    """Each is journaled, says why, and tells nothing."""
+    """Each is logged, says why, and tells nothing."""
     changes, code, why = REFUSED[case]
     given = {"pseudonym": str(sent.received.PatientID), "domain": "telerad", **changes}
     people = {key: given[key] for key in ("by", "role") if key in given}
-    before = len(journal(sent.box, "crosswalk.denied"))
+    before = len(logged(sent.box, "crosswalk.denied"))
     asked = sent.ask(given["pseudonym"], "--domain", given["domain"], **people)
     assert asked.returncode == 2
     assert why in asked.stderr
     assert not [word for word in ORIGINALS if word in asked.stdout + asked.stderr]
-    denied = journal(sent.box, "crosswalk.denied")
+    denied = logged(sent.box, "crosswalk.denied")
     assert len(denied) == before + 1
     assert denied[-1]["obj"]["code"] == code
 
@@ -129,8 +129,8 @@ def test_a_changed_row_is_not_answered(sent: Sent) -> None:
 
 
 def test_nothing_of_it_is_left_behind(sent: Sent) -> None:
-    """Neither log nor journal has the original or the pseudonym that was asked for."""
-    texts = sent.box.log_text() + (sent.box.state / "journal" / "journal.jsonl").read_text()
+    """Neither log has the original or the pseudonym that was asked for."""
+    texts = sent.box.log_text() + log_text(sent.box)
     for word in (*ORIGINALS, str(sent.received.PatientID), str(sent.received.SOPInstanceUID)):
         assert word not in texts
 

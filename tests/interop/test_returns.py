@@ -36,7 +36,7 @@ from tests.support.appliance import Appliance, lockgate, outbound
 from tests.support.dcmtk import StoreScp, storescu
 from tests.support.orthanc import Orthanc
 from tests.support.outgoing import example
-from tests.support.signed import check_receipts, journal, receipts
+from tests.support.signed import check_receipts, logged, receipts
 
 pytestmark = [
     pytest.mark.interop,
@@ -287,7 +287,7 @@ def _closed_outbound(box: Appliance) -> list[dict[str, object]]:
     return [one for one in box.in_state("closed") if one["direction"] == "outbound"]
 
 
-def test_nothing_of_it_is_in_a_log_or_in_the_journal(scene: Scene) -> None:
+def test_nothing_of_it_is_in_either_log(scene: Scene) -> None:
     """Neither the patients nor what the partner calls them, nor any original UID."""
     pseudonyms = {
         str(dcmread(one)[key].value)
@@ -297,8 +297,8 @@ def test_nothing_of_it_is_in_a_log_or_in_the_journal(scene: Scene) -> None:
     originals = {uid_of(name, "study") for name in ("first", "mine", "other", "before", "newcomer", "old")}
     words = [*PATIENT.words, *OTHER.words, *THIRD.words, *pseudonyms, *originals]
     assert mentions(words, scene.box.log_text().encode()) == []
-    assert files_mentioning(words, scene.box.state / "journal") == {}
+    assert files_mentioning(words, scene.box.state / "log") == {}
     names = [*PATIENT.words, *OTHER.words, *THIRD.words]
     assert files_mentioning(names, scene.box.folder) == {}
-    assert len(journal(scene.box, "crosswalk.open")) == 6
-    assert len(journal(scene.box, "crosswalk.denied")) == 1
+    assert len(logged(scene.box, "crosswalk.open")) == 6
+    assert len(logged(scene.box, "crosswalk.denied")) == 1

@@ -11,6 +11,7 @@ from tests.interop.studies import HEADERS_ONLY, bare_study, paths
 from tests.support.appliance import Appliance, dicom_peer, outbound
 from tests.support.orthanc import Modality, Orthanc, available
 from tests.support.ports import free_port
+from tests.support.signed import log_text
 
 pytestmark = [
     pytest.mark.timeout(180),
@@ -58,7 +59,7 @@ def test_the_pacs_is_asked_and_what_it_still_has_is_waited_for(
         pacs.upload(path)
     assert store_files(box.port, "ASKING", study[:2]) == [SUCCESS] * 2
     offset = len(box.log_text())
-    box.wait_for(lambda one: "archive.asked" in journal(one), "question to the PACS")
+    box.wait_for(lambda one: "archive.asked" in log_text(one), "question to the PACS")
     (open_one,) = box.exchanges("open")
     assert open_one["instance_count"] == 2
     assert store_files(box.port, "ASKING", study[2:]) == [SUCCESS]
@@ -76,7 +77,3 @@ def test_a_pacs_that_is_down_stops_nothing(box: Appliance, folder: Path) -> None
     (one,) = box.wait_for(lambda each: closed(each, "GONEAWAY"), "the closed exchange")
     assert one["evidence"]["expected"] == "unknown"
     assert [source["outcome"] for source in one["evidence"]["sources"]] == ["unreachable"]
-
-
-def journal(box: Appliance) -> str:
-    return (box.state / "journal" / "journal.jsonl").read_text()

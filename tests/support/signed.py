@@ -1,4 +1,4 @@
-"""What an appliance has signed, as tests read it: receipts on its disk and entries of its journal."""
+"""What an appliance has signed, as tests read it: receipts on its disk and leaves of its log."""
 
 import json
 import zipfile
@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from exchange.log.reader import LogReader
 from exchange.receipts.verify.trust import read_trust
 from exchange.receipts.verify.verifier import Request, verify_bundles
 from tests.support.appliance import Appliance
@@ -35,7 +36,12 @@ def check_receipts(box: Appliance, exchange_id: str) -> None:
             assert report.ok, report.first_error
 
 
-def journal(box: Appliance, kind: str) -> list[dict[str, Any]]:
-    """The journal's entries of one kind, oldest first."""
-    lines = (box.state / "journal" / "journal.jsonl").read_text().splitlines()
-    return [one for one in map(json.loads, lines) if one["kind"] == kind]
+def logged(box: Appliance, kind: str) -> list[dict[str, Any]]:
+    """The log's leaves of one kind, oldest first."""
+    return [one for one in map(json.loads, log_text(box).splitlines()) if one["kind"] == kind]
+
+
+def log_text(box: Appliance) -> str:
+    """The log's leaves, one a line."""
+    leaves = LogReader.open(box.state / "log").leaves()
+    return "\n".join(leaf.decode("ascii") for _, leaf in leaves)

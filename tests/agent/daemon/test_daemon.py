@@ -15,7 +15,7 @@ from blockbuster import BlockBuster
 
 from agent.daemon.daemon import Daemon
 from agent.daemon.systemd import Notifier
-from exchange.journal.entries import read
+from exchange.log.reader import read_log
 from tests.agent.pipeline.house import House
 from tests.support.appliance import short_folder
 from tests.support.ports import free_port
@@ -79,7 +79,7 @@ async def test_the_loop_never_blocks_and_the_socket_answers(
         assert refused.status_code == 400
         os.kill(os.getpid(), signal.SIGTERM)
     assert not await anyio.Path(socket).exists()
-    journal = site_file.parent / "state" / "journal" / "journal.jsonl"
-    kinds = [entry.kind for entry in await anyio.to_thread.run_sync(lambda: list(read(journal)))]
-    assert kinds[0] == "boot"
+    log = site_file.parent / "state" / "log"
+    kinds = [leaf.kind for leaf in await anyio.to_thread.run_sync(lambda: list(read_log(log)))]
+    assert kinds[:6] == ["key.created"] * 5 + ["boot"]
     assert kinds[-1] == "shutdown"

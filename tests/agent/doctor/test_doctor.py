@@ -13,14 +13,14 @@ from agent.config.firmware import detect_machine, firmware_profile
 from agent.config.init import initialise
 from agent.config.load import load_site
 from agent.custody.database import open_database
+from agent.daemon.build import open_log
 from agent.doctor import box, software, stores, trust, wires
 from agent.doctor.examination import BUDGET_SECONDS, CHECKS, examine
 from agent.doctor.results import CheckResult, DoctorAnswer, Status, worst
 from agent.doctor.runner import Answer, Check, run_checks
 from agent.doctor.surroundings import Surroundings
 from exchange.domain.errors import KeysError, PeerUnavailable
-from exchange.journal.events import Event, EventKind
-from exchange.journal.writer import Journal
+from exchange.log.events import Event, EventKind
 from tests.support.plugins import install
 from tests.support.sites import write_pair
 
@@ -109,7 +109,7 @@ def test_a_new_site_passes(site_file: Path, name: str) -> None:
     assert result.status is Status.PASS, result
 
 
-@pytest.mark.parametrize("name", ["database", "journal", "control-socket", "tls-certificates"])
+@pytest.mark.parametrize("name", ["database", "log", "control-socket", "tls-certificates"])
 def test_what_is_not_there_yet_is_skipped(site_file: Path, name: str) -> None:
     assert ask(named(name), look(site_file)).status is Status.SKIP
 
@@ -205,27 +205,37 @@ def test_the_database_is_read_through(site_file: Path) -> None:
 
 
 @pytest.fixture
-def journal(site_file: Path) -> Path:
-    path = load_site(site_file, NOW).site.journal_file
-    with Journal.open(path, lambda: NOW) as writer:
+def log(site_file: Path) -> Path:
+    site = load_site(site_file, NOW).site
+    with open_log(site, lambda: NOW) as writer:
         for _ in range(5):
             writer.append(Event(EventKind.LOG_RECOVERED, {"bytes": 1}))
-    return path
+        return writer.folder
 
 
-def test_the_end_of_the_journal_is_checked(site_file: Path, journal: Path) -> None:
-    assert ask(named("journal"), look(site_file)).status is Status.PASS
-    lines = journal.read_bytes().splitlines(keepends=True)
-    journal.write_bytes(b"".join(lines) + b'{"torn')  # as a crash, or a writer in the middle, leaves it
-    assert ask(named("journal"), look(site_file)).status is Status.PASS
-    journal.write_bytes(b"".join(lines[:2] + lines[3:]))
-    assert "does not follow" in ask(named("journal"), look(site_file)).detail
-    journal.write_bytes(b"nonsense\n")
-    assert ask(named("journal"), look(site_file)).status is Status.FAIL
+def test_the_end_of_the_log_is_checked(site_file: Path, log: Path) -> None:
+    passed = ask(named("log"), look(site_file))
+    assert (passed.status, passed.detail) == (
+        Status.PASS,
+        "10 leaves in generation 1; its end holds together",
+    )
+    bundle = log / "tile/entries/000"
+    whole = bundle.read_bytes()
+    bundle.write_bytes(whole + b"\0\x90{torn")  # as a crash, or a writer in the middle, leaves it
+    assert ask(named("log"), look(site_file)).status is Status.PASS
+    bundle.write_bytes(whole.replace(b"log.recovered", b"log.rec0vered"))
+    assert "damaged" in ask(named("log"), look(site_file)).detail
+    bundle.write_bytes(whole)
+    checkpoint = (log / "checkpoint").read_bytes()
+    (log / "checkpoint").write_bytes(b"nonsense\n")
+    assert ask(named("log"), look(site_file)).status is Status.FAIL
+    (log / "checkpoint").write_bytes(checkpoint)
+    log.rename(log.with_name("gone"))
+    assert "the log is gone" in ask(named("log"), look(site_file)).detail
 
 
-def test_a_clock_behind_the_journal_is_failed(site_file: Path, journal: Path) -> None:
-    assert journal.exists()
+def test_a_clock_behind_the_log_is_failed(site_file: Path, log: Path) -> None:
+    assert log.exists()
     assert box.clock(look(site_file, NOW))[0] is Status.PASS
     assert box.clock(replace(look(site_file), now=NOW - timedelta(minutes=1)))[0] is Status.FAIL
     early = replace(look(site_file), now=NOW - timedelta(days=3000))

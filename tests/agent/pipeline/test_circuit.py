@@ -1,4 +1,4 @@
-"""The circuit breaker: a pure machine, then in an appliance with its journal and its waiting deliveries."""
+"""The circuit breaker: a pure machine, then in an appliance with its log and its waiting deliveries."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -22,7 +22,7 @@ from agent.pipeline.circuit import (
     shown,
 )
 from agent.pipeline.schedule import PEER_SLOTS, peer_slots
-from exchange.journal.entries import read
+from exchange.log.reader import read_log
 from tests.agent.pipeline.house import House
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -96,7 +96,7 @@ def test_slots_of_a_peer() -> None:
     assert peer_slots(opened, 1, 100, later) == 0, "one probe, not two"
 
 
-def test_it_is_kept_journalled_and_counted(house: House) -> None:
+def test_it_is_kept_logged_and_counted(house: House) -> None:
     appliance = house.appliance
     for _ in range(3):
         note_attempt(appliance, "outgoing", False, "unreachable")
@@ -106,7 +106,7 @@ def test_it_is_kept_journalled_and_counted(house: House) -> None:
     assert shown(peer_health(appliance.custody)["outgoing"], house.now) == "half-open"
     note_attempt(appliance, "outgoing", True, "")
     assert shown(peer_health(appliance.custody)["outgoing"], house.now) == CLOSED
-    kinds = [entry.kind for entry in read(appliance.configuration.site.journal_file)]
+    kinds = [entry.kind for entry in read_log(appliance.configuration.site.log_folder)]
     assert [kind for kind in kinds if kind.startswith("degraded")] == ["degraded.enter", "degraded.leave"]
     assert (
         appliance.metrics.registry.get_sample_value("lockgate_circuit_openings_total", {"peer": "outgoing"})

@@ -6,7 +6,7 @@ import pytest
 
 from agent.custody import settling
 from agent.pipeline.clockwatch import ClockWatch, watch_clock
-from exchange.journal.entries import read
+from exchange.log.reader import read_log
 from tests.agent.pipeline.house import House
 from tests.support.small_studies import make_study
 
@@ -38,5 +38,5 @@ def test_what_would_wait_for_a_day_that_is_over_is_due(house: House) -> None:
     assert settling.open_exchanges(house.appliance.custody)[0].last_arrival_at == house.now
     (settled,) = house.settle()
     assert settled.route == "outgoing"
-    kinds = [entry.kind for entry in read(house.appliance.configuration.site.journal_file)]
+    kinds = [entry.kind for entry in read_log(house.appliance.configuration.site.log_folder)]
     assert kinds.count("clock.step") == 1

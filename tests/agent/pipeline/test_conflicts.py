@@ -9,7 +9,7 @@ from agent.custody.records import HoldRecord
 from agent.pipeline.decide import Verdict, decide_hold
 from exchange.domain.codes import ReasonCode
 from exchange.domain.exchange import DecisionKind, DecisionReason, ExchangeState
-from exchange.journal.entries import read
+from exchange.log.reader import read_log
 from tests.agent.pipeline.conftest import MakeHouse
 from tests.agent.pipeline.house import House
 from tests.support.small_studies import make_instance, make_study
@@ -26,8 +26,8 @@ def holds(house: House) -> tuple[HoldRecord, ...]:
 
 
 def rules(house: House) -> list[tuple[str | int, str | int]]:
-    path = house.appliance.configuration.site.journal_file
-    entries = [entry for entry in read(path) if entry.kind == "instance.conflict"]
+    folder = house.appliance.configuration.site.log_folder
+    entries = [entry for entry in read_log(folder) if entry.kind == "instance.conflict"]
     return [(entry.obj["uids"], entry.obj["rule"]) for entry in entries]
 
 

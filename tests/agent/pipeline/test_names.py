@@ -19,6 +19,7 @@ from agent.workers.pool import Pool
 from exchange.domain.codes import ReasonCode
 from exchange.domain.errors import ModelError
 from exchange.domain.exchange import DecisionKind, DecisionReason, ExchangeState
+from exchange.log.reader import read_log
 from exchange.receipts.verify.trust import read_trust
 from exchange.receipts.verify.verifier import Request, verify_bundles
 from redact.headers.profile import NameRecognition
@@ -108,7 +109,7 @@ def test_what_gives_no_answer_holds_the_study_and_quotes_nothing(
     assert (hold.code, hold.path) == (ReasonCode.NAMES, "(0008,1030)" if opened else "")
     assert hold.detail.startswith("cannot")
     assert house.delivered() == {}
-    told = f"{hold}{house.appliance.configuration.site.journal_file.read_text()}"
+    told = f"{hold}{list(read_log(house.appliance.configuration.site.log_folder))}"
     assert "Mark" not in told
 
 

@@ -16,7 +16,7 @@ from agent.pipeline.decide import Verdict, decide_hold
 from agent.pipeline.earlier import Earlier
 from agent.pipeline.retire import retire_due
 from exchange.domain.exchange import DecisionKind, DecisionReason, ExchangeState
-from exchange.journal.entries import read
+from exchange.log.reader import read_log
 from tests.agent.pipeline.conftest import MakeHouse
 from tests.agent.pipeline.house import House
 from tests.support.small_studies import make_instance, make_study
@@ -30,8 +30,8 @@ def slots(house: House, exchange_id: str) -> list[tuple[str, str]]:
 
 
 def resent(house: House) -> list[dict[str, Any]]:
-    path = house.appliance.configuration.site.journal_file
-    return [dict(entry.obj) for entry in read(path) if entry.kind == "exchange.resent"]
+    folder = house.appliance.configuration.site.log_folder
+    return [dict(entry.obj) for entry in read_log(folder) if entry.kind == "exchange.resent"]
 
 
 def arrived(house: House, *numbers: int, study: int = 1) -> ExchangeRecord:

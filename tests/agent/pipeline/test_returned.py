@@ -19,6 +19,7 @@ from exchange.crosswalk.rows import Dates, PatientEntry, StudyEntry, UidEntry
 from exchange.domain.codes import ReasonCode
 from exchange.domain.exchange import DecisionKind, DecisionReason, ExchangeState, HoldState
 from exchange.keys.site import rotate_domain_keys
+from exchange.log.reader import LogReader
 from exchange.spool.records import ArrivalContext
 from tests.agent.pipeline.conftest import MakeHouse
 from tests.agent.pipeline.house import House, encoded
@@ -90,9 +91,9 @@ class Returns:
         (one,) = list_holds(self.house.appliance.custody, HoldState.OPEN)
         return one
 
-    def journal(self) -> list[dict[str, object]]:
-        text = (self.house.appliance.folders.state / "journal" / "journal.jsonl").read_text()
-        return [json.loads(line) for line in text.splitlines()]
+    def logged(self) -> list[dict[str, object]]:
+        leaves = LogReader.open(self.house.appliance.folders.state / "log").leaves()
+        return [json.loads(leaf) for _, leaf in leaves]
 
 
 @pytest.fixture
@@ -166,15 +167,15 @@ def test_a_report_comes_back_as_the_patients_own(returns: Returns) -> None:
     assert list_holds(returns.house.appliance.custody) == ()
 
 
-def test_the_opening_is_journaled_once_and_tells_nothing(returns: Returns) -> None:
+def test_the_opening_is_logged_once_and_tells_nothing(returns: Returns) -> None:
     received = returns.send(1)
     exchange_id = returns.come([report(received)])
-    (opened,) = [one for one in returns.journal() if one["kind"] == "crosswalk.open"]
+    (opened,) = [one for one in returns.logged() if one["kind"] == "crosswalk.open"]
     assert opened["obj"] == {
         "domain": "outgoing", "route": "back", "exchange": exchange_id,
         "asked": 6, "patients": 1, "uids": 5,
     }  # fmt: skip
-    text = json.dumps(returns.journal())
+    text = json.dumps(returns.logged())
     assert str(received[0].PatientID) not in text
     assert PATIENT_ID not in text
 
@@ -230,7 +231,7 @@ def test_a_strangers_study_is_quarantined_where_the_route_says_so(quarantining: 
     said = payloads(quarantining.house, exchange_id)["R1"]
     assert said["id"]["stage"] == "quarantined"  # type: ignore[index]
     assert said["reconciliation"]["reason"] == "its patient is unknown in the pseudonym domain"  # type: ignore[index]
-    denied = [one for one in quarantining.journal() if one["kind"] == "crosswalk.denied"]
+    denied = [one for one in quarantining.logged() if one["kind"] == "crosswalk.denied"]
     assert [one["obj"]["code"] for one in denied] == ["unknown"]  # type: ignore[index]
 
 

@@ -16,7 +16,7 @@ from agent.pipeline.settle import next_to_settle, settle_due
 from exchange.domain.errors import CustodyError
 from exchange.domain.exchange import ExchangeState
 from exchange.domain.notices import DuplicateNoticeError, NoticeKind, StudyNotice, UnknownNoticeError
-from exchange.journal.entries import read
+from exchange.log.reader import read_log
 from tests.agent.pipeline.conftest import MakeHouse
 from tests.agent.pipeline.house import House
 from tests.support.ports import free_port
@@ -67,9 +67,9 @@ def told(one: ExchangeRecord) -> tuple[object, ...]:
     return tuple(one.evidence[key] for key in ("rule", "expected", "received"))
 
 
-def journaled(house: House, kind: str) -> list[dict[str, Any]]:
-    path = house.appliance.configuration.site.journal_file
-    return [dict(entry.obj) for entry in read(path) if entry.kind == kind]
+def logged(house: House, kind: str) -> list[dict[str, Any]]:
+    folder = house.appliance.configuration.site.log_folder
+    return [dict(entry.obj) for entry in read_log(folder) if entry.kind == kind]
 
 
 def first_receipt(house: House, exchange_id: str, edition: str = "site") -> dict[str, Any]:
@@ -113,7 +113,7 @@ def test_the_archive_is_asked_and_its_count_stands_on_the_receipt(make_house: Ma
     ]
     assert (completeness["expected"], completeness["received"], completeness["lacking"]) == (2, 2, 0)
     assert "peer" not in first_receipt(house, one.exchange_id, "partner")["completeness"]["sources"][0]
-    assert journaled(house, "archive.asked") == [
+    assert logged(house, "archive.asked") == [
         {"exchange": one.exchange_id, "peer": "pacs", "answer": "counted", "count": 2}
     ]
 
@@ -175,7 +175,7 @@ def test_an_archive_that_is_down_means_only_that_the_count_is_unknown(make_house
     house.arrive(make_study(2))
     house.wait(seconds=6)
     assert len(looked(house)) == 1
-    assert [one["answer"] for one in journaled(house, "archive.asked")] == ["unreachable"] * 2
+    assert [one["answer"] for one in logged(house, "archive.asked")] == ["unreachable"] * 2
 
 
 def test_the_count_of_an_archive_covers_what_came_earlier(make_house: MakeHouse) -> None:
@@ -206,7 +206,7 @@ def test_what_a_notice_names_settles_as_soon_as_it_is_here(house: House) -> None
     (one,) = looked(house)
     assert (one.evidence["rule"], one.evidence["expected"]) == ("reference-list", 2)
     assert [source["kind"] for source in one.evidence["sources"]] == ["ian"]
-    assert journaled(house, "notice.received") == [
+    assert logged(house, "notice.received") == [
         {"service": "ian", "status": "", "instances": 2, "peer": "ris"}
     ]
 
@@ -306,13 +306,13 @@ def test_a_procedure_step_lives_by_its_rules(house: House) -> None:
     assert statuses(notices_of(house.appliance.custody, study_uid(1))) == [("COMPLETED", 2)]
 
 
-def test_no_uid_of_the_study_reaches_the_journal(make_house: MakeHouse) -> None:
+def test_no_uid_of_the_study_reaches_the_log(make_house: MakeHouse) -> None:
     with FindScp(counting([2])) as pacs:
         house = with_pacs(make_house, pacs.port)
         take_notice(house.appliance, notice(0, 1, house=house))
         house.arrive(make_study(1))
         house.wait(seconds=6)
         assert looked(house)[0].state is ExchangeState.SETTLED
-    text = house.appliance.configuration.site.journal_file.read_text()
+    text = str(list(read_log(house.appliance.configuration.site.log_folder)))
     assert "archive.asked" in text
     assert study_uid(1) not in text

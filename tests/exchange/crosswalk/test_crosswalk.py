@@ -2,7 +2,6 @@
 
 import sqlite3
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -21,10 +20,10 @@ from exchange.crosswalk.rows import (
     UidEntry,
 )
 from exchange.crosswalk.store import Crosswalk
-from exchange.domain.errors import CustodyError, JournalError, KeysError
+from exchange.domain.errors import CustodyError, KeysError, LogError
 from exchange.domain.exchange import Role
-from exchange.journal.entries import read
-from exchange.journal.writer import Journal
+from exchange.log.writer import Log
+from tests.exchange.log.making import LogSite
 
 KEY = bytes(range(32))
 PATIENT = PatientEntry("HOSPITAL-ISSUER", "MRN-0815-4711", "anon-77", 3)
@@ -37,8 +36,8 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def journal(tmp_path: Path) -> Iterator[Journal]:
-    with Journal.open(tmp_path / "journal.jsonl", lambda: datetime(2026, 5, 4, tzinfo=UTC)) as opened:
+def log(tmp_path: Path) -> Iterator[Log]:
+    with LogSite(tmp_path).open() as opened:
         yield opened
 
 
@@ -61,7 +60,7 @@ def opening(pseudonym: str, **changes: object) -> Opening:
 
 
 def kinds(tmp_path: Path) -> list[str]:
-    return [entry.kind for entry in read(tmp_path / "journal.jsonl")]
+    return LogSite(tmp_path).kinds()
 
 
 def test_remember_is_idempotent(filled: Path) -> None:
@@ -137,20 +136,20 @@ def test_wal_holds_no_phi_while_open(path: Path) -> None:
             assert file.stat().st_mode & 0o077 == 0
 
 
-def test_opening_is_recorded_before_it_is_answered(filled: Path, journal: Journal, tmp_path: Path) -> None:
-    with Reader.open(filled, KEY, journal) as reader:
+def test_opening_is_recorded_before_it_is_answered(filled: Path, log: Log, tmp_path: Path) -> None:
+    with Reader.open(filled, KEY, log) as reader:
         assert reader.patient(opening("anon-77")) == PATIENT
         assert reader.uid(opening("2.25.3")) == UIDS[3]
-        entry = next(iter(read(tmp_path / "journal.jsonl")))
+        entry = LogSite(tmp_path).read()[0]
         assert (entry.kind, entry.outcome, entry.obj["reason"]) == (
             "crosswalk.open",
             "ok",
             "incidental-finding",
         )
-        journal.close()
-        with pytest.raises(JournalError):
+        log.close()
+        with pytest.raises(LogError):
             reader.patient(opening("anon-77"))
-    text = (tmp_path / "journal.jsonl").read_text()
+    text = str(LogSite(tmp_path).read())
     for word in (PATIENT.patient_id, "anon-77", UIDS[3].original):
         assert word not in text
 
@@ -166,20 +165,18 @@ def test_opening_is_recorded_before_it_is_answered(filled: Path, journal: Journa
     ],
     ids=str,
 )
-def test_denied(
-    filled: Path, journal: Journal, tmp_path: Path, changes: dict[str, object], code: str
-) -> None:
-    with Reader.open(filled, KEY, journal) as reader, pytest.raises(CustodyError, match="cannot open"):
+def test_denied(filled: Path, log: Log, tmp_path: Path, changes: dict[str, object], code: str) -> None:
+    with Reader.open(filled, KEY, log) as reader, pytest.raises(CustodyError, match="cannot open"):
         reader.patient(opening(str(changes.pop("pseudonym", "anon-77")), **changes))
-    (entry,) = read(tmp_path / "journal.jsonl")
+    (entry,) = LogSite(tmp_path).read()
     assert (entry.kind, entry.outcome, entry.obj["code"]) == ("crosswalk.denied", "denied", code)
 
 
-def test_wrong_key_and_missing_file(filled: Path, journal: Journal, tmp_path: Path) -> None:
+def test_wrong_key_and_missing_file(filled: Path, log: Log, tmp_path: Path) -> None:
     with pytest.raises(KeysError, match="not its key"):
-        Reader.open(filled, bytes(32), journal)
+        Reader.open(filled, bytes(32), log)
     with pytest.raises(CustodyError, match="there is none"):
-        Reader.open(tmp_path / "absent", KEY, journal)
+        Reader.open(tmp_path / "absent", KEY, log)
     assert kinds(tmp_path) == ["crosswalk.denied"] * 2
     with pytest.raises(KeysError, match="not its key"):
         Crosswalk.open(filled, bytes(32))
@@ -196,7 +193,7 @@ def test_not_a_crosswalk(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("column", ["by_pseudonym", "by_original", "wrapped_key", "sealed"])
-def test_changed_or_moved_row_does_not_open(filled: Path, journal: Journal, column: str) -> None:
+def test_changed_or_moved_row_does_not_open(filled: Path, log: Log, column: str) -> None:
     """Exchange one column between the rows of two UIDs: neither pseudonym gets the other's original."""
     index = RowSealer(KEY).index
     first, second = (index("telerad", RowKind.UID, "pseudonym", f"2.25.{n}") for n in (1, 2))
@@ -210,7 +207,7 @@ def test_changed_or_moved_row_does_not_open(filled: Path, journal: Journal, colu
     connection.execute(f"UPDATE rows SET {column} = ? WHERE by_pseudonym = ?", (values[first], second))  # noqa: S608
     connection.execute(f"UPDATE rows SET {column} = ? WHERE by_pseudonym = ?", (values[second], target))  # noqa: S608
     connection.close()
-    with Reader.open(filled, KEY, journal) as reader:
+    with Reader.open(filled, KEY, log) as reader:
         for number in (1, 2):
             with pytest.raises(CustodyError, match="changed"):
                 reader.uid(opening(f"2.25.{number}"))
@@ -231,46 +228,44 @@ def returned(**changes: object) -> RouteOpening:
     return RouteOpening(**{**fields, **changes})  # type: ignore[arg-type]
 
 
-def test_a_route_opens_all_of_a_study_at_once(filled: Path, journal: Journal, tmp_path: Path) -> None:
+def test_a_route_opens_all_of_a_study_at_once(filled: Path, log: Log, tmp_path: Path) -> None:
     with Crosswalk.open(filled, KEY) as crosswalk:
         assert crosswalk.remember("telerad", [STUDY]) == 1
-    with Reader.open(filled, KEY, journal) as reader:
+    with Reader.open(filled, KEY, log) as reader:
         assert reader.for_route(returned()) == Opened(
             {"anon-77": PATIENT},
             {"2.25.1": UIDS[1], "2.25.3": UIDS[3]},
             {("2.25.1", "anon-77"): frozenset({Dates.SHIFTED})},
         )
-        (entry,) = read(tmp_path / "journal.jsonl")
+        (entry,) = LogSite(tmp_path).read()
         assert (entry.kind, entry.outcome) == ("crosswalk.open", "ok")
         assert entry.obj == {
             "domain": "telerad", "route": "from-telerad", "exchange": "a" * 32,
             "asked": 6, "patients": 1, "uids": 2,
         }  # fmt: skip
-        journal.close()
-        with pytest.raises(JournalError):
+        log.close()
+        with pytest.raises(LogError):
             reader.for_route(returned())
 
 
-def test_a_route_to_which_nothing_is_known_opens_nothing(
-    filled: Path, journal: Journal, tmp_path: Path
-) -> None:
-    with Reader.open(filled, KEY, journal) as reader:
+def test_a_route_to_which_nothing_is_known_opens_nothing(filled: Path, log: Log, tmp_path: Path) -> None:
+    with Reader.open(filled, KEY, log) as reader:
         for changes in ({"domain": "registry"}, {"patients": frozenset(), "uids": frozenset({"1.2.3"})}):
             assert reader.for_route(returned(**changes)) == Opened()
-    entries = list(read(tmp_path / "journal.jsonl"))
+    entries = list(LogSite(tmp_path).read())
     assert [(one.kind, one.outcome, one.obj["code"]) for one in entries] == [
         ("crosswalk.denied", "denied", "unknown")
     ] * 2
 
 
-def test_a_study_may_be_known_with_several_patients_and_rules(filled: Path, journal: Journal) -> None:
+def test_a_study_may_be_known_with_several_patients_and_rules(filled: Path, log: Log) -> None:
     """An id is corrected, or another route of the domain keeps dates: each is remembered."""
     other = PatientEntry("HOSPITAL-ISSUER", "MRN-0816", "anon-78", 3)
     links = [STUDY, StudyEntry("2.25.1", "anon-77", Dates.KEPT), StudyEntry("2.25.1", "anon-78", Dates.OTHER)]
     with Crosswalk.open(filled, KEY) as crosswalk:
         assert crosswalk.remember("telerad", [other, *links]) == 4
         assert crosswalk.remember("telerad", links) == 0
-    with Reader.open(filled, KEY, journal) as reader:
+    with Reader.open(filled, KEY, log) as reader:
         assert reader.for_route(returned()).studies == {
             ("2.25.1", "anon-77"): frozenset({Dates.SHIFTED, Dates.KEPT}),
             ("2.25.1", "anon-78"): frozenset({Dates.OTHER}),

@@ -36,6 +36,7 @@ def made(folder: Path) -> SiteKeys:
 def test_files_and_modes(folder: Path, made: SiteKeys) -> None:
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
     private = {"signing.key", "ca.key", "domain.root", "crosswalk.key", "storage.key"}
+    private |= {"log.key", "log-mldsa.key", "log-private.key"}
     assert modes == dict.fromkeys(private, 0o600) | dict.fromkeys({"signing.crt", "ca.crt"}, 0o644)
     assert [path.name for path in (folder.parent / "trust").iterdir()] == [made.anchor.name]
     assert b"PRIVATE" not in made.anchor.read_bytes()

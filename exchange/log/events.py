@@ -1,13 +1,15 @@
-"""Events: what the journal can record, and nothing that could name a patient."""
+"""Events: what the log can record, and nothing that could name a patient."""
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from exchange.domain.errors import JournalError
+from exchange.domain.errors import LogError
 
 MAX_FIELDS = 32
+MAX_INTEGER = (1 << 53) - 1  # RFC 8785: beyond it two readers of JSON may differ
+_MAX_PRIVATE = 16_384
 _TOKEN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,127}|")
 _UID_LIKE = re.compile(r"[0-9]+(\.[0-9]+){4,}")
 
@@ -51,6 +53,8 @@ class EventKind(StrEnum):
     INSTANCE_CONFLICT = "instance.conflict"  # other bytes under one SOP Instance UID
     NOTICE_RECEIVED = "notice.received"  # IAN or MPPS
     ARCHIVE_ASKED = "archive.asked"  # C-FIND: how many instances a study has
+    JOURNAL_SEALED = "journal.sealed"  # the journal of an older version, which this log continues
+    PRIVATE_ERASED = "private.erased"  # the private part of an earlier leaf
 
 
 class Outcome(StrEnum):
@@ -71,28 +75,35 @@ class Event:
             space and nothing that looks like a DICOM UID, so that neither text nor an identifier fits.
         outcome: How it ended.
         actor: Keyed reference of the person who acted, "" for the appliance itself.
+        private: What may name somebody: it never gets into the leaf, which has a commitment to it only, and
+            can be erased. Names to texts.
 
     Raises:
-        JournalError: A name or value is not of that form; the message does not repeat it.
+        LogError: A name or value is not of that form; the message does not repeat it.
     """
 
     kind: EventKind
     obj: Mapping[str, str | int] = field(default_factory=dict)
     outcome: Outcome = Outcome.OK
     actor: str = ""
+    private: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         if len(self.obj) > MAX_FIELDS:
-            raise JournalError(f"cannot journal {self.kind}: more than {MAX_FIELDS} fields")
-        if not all(re.fullmatch(r"[a-z][A-Za-z0-9]{0,40}", name) for name in self.obj):
-            raise JournalError(f"cannot journal {self.kind}: a field's name is not camelCase")
+            raise LogError(f"cannot log {self.kind}: more than {MAX_FIELDS} fields")
+        if not all(re.fullmatch(r"[a-z][A-Za-z0-9]{0,40}", name) for name in (*self.obj, *self.private)):
+            raise LogError(f"cannot log {self.kind}: a field's name is not camelCase")
+        if not all(isinstance(text, str) for text in self.private.values()):
+            raise LogError(f"cannot log {self.kind}: a private value is no text")
+        if sum(map(len, self.private.values())) > _MAX_PRIVATE:
+            raise LogError(f"cannot log {self.kind}: its private part is too long")
         values: dict[str, object] = {**self.obj, "actor": self.actor}
         for name, value in values.items():
             if isinstance(value, str) and _TOKEN.fullmatch(value) and not _UID_LIKE.search(value):
                 continue
-            if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1 << 63:
+            if isinstance(value, int) and not isinstance(value, bool) and abs(value) <= MAX_INTEGER:
                 continue
-            raise JournalError(
-                f"cannot journal {self.kind}: the value of {name} is no integer, id, code or digest",
-                "journal a code or a keyed reference instead",
+            raise LogError(
+                f"cannot log {self.kind}: the value of {name} is no integer, id, code or digest",
+                "log a code or a keyed reference instead",
             )

@@ -1,1 +1,0 @@
-"""The append-only, fsynced, hash-chained journal: events, entries, its one writer."""
