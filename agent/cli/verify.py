@@ -28,8 +28,8 @@ def verify(
         typer.Option(
             "--trust",
             metavar="DIR",
-            help=f"Folder with CA certificates (*.pem), revoked.json and policy; else $LOCKGATE_TRUST, "
-            f"else {SYSTEM_TRUST}.",
+            help="Folder with CA certificates (*.pem), log keys (*.vkey), revoked.json and policy; else "
+            f"$LOCKGATE_TRUST, else {SYSTEM_TRUST}.",
         ),
     ] = None,
     level: Annotated[

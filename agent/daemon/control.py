@@ -39,11 +39,12 @@ from agent.daemon.overview import forecasts_of, steps_of, with_overview
 from agent.pipeline.appliance import Appliance
 from agent.pipeline.decide import Verdict, cancel_exchange, decide_hold, find_hold
 from agent.pipeline.hold_pictures import pictures_of
+from agent.pipeline.people import actor_reference
 from agent.pipeline.reidentify import Question, Resolved, reidentify
 from agent.pipeline.rotate import rotate_pseudonyms
 from agent.pipeline.urge import retry, set_priority
 from exchange.crosswalk.rows import UidEntry
-from exchange.domain.errors import LockgateError
+from exchange.domain.errors import DeniedError, LockgateError
 from exchange.domain.exchange import (
     DecisionKind,
     DecisionReason,
@@ -53,6 +54,7 @@ from exchange.domain.exchange import (
     Priority,
     Role,
 )
+from exchange.log.events import Event, EventKind, Outcome
 
 
 class ControlInterface:
@@ -85,9 +87,34 @@ class ControlInterface:
 
     def _blocking(self, handler: Callable[[Request], Any]) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(request: Request) -> Response:
-            return await _answered(lambda: handler(request))
+            return await self._answered(request, lambda: handler(request))
 
         return endpoint
+
+    async def _answered(self, request: Request, work: Callable[[], BaseModel]) -> Response:
+        """Run a handler off the loop; our errors become 400 with message and hint, a denial is logged."""
+        try:
+            answer = await anyio.to_thread.run_sync(work)
+        except LockgateError as error:
+            if isinstance(error, DeniedError):
+                await anyio.to_thread.run_sync(self._log_denial, request)
+            return JSONResponse({"message": error.message, "hint": error.hint}, status_code=400)
+        except (KeyError, ValueError):
+            return JSONResponse({"message": "cannot read the request", "hint": "see --help"}, status_code=400)
+        return Response(answer.model_dump_json(), media_type="application/json")
+
+    def _log_denial(self, request: Request) -> None:
+        user: str = request.state.local_user
+        what = request.scope["endpoint"].__name__.strip("_")
+        self._appliance.log.append(
+            Event(
+                EventKind.USER_DENIED,
+                {"verb": what},
+                Outcome.DENIED,
+                actor_reference(self._appliance, user),
+                private={"localUser": user},
+            )
+        )
 
     def _get_status(self, _request: Request) -> StatusAnswer:
         return with_overview(self._appliance, self._status())
@@ -138,7 +165,7 @@ class ControlInterface:
                 exchange_id=one.exchange_id, priority=priority.name.lower(), deliveries=count
             )
 
-        return await _answered(work)
+        return await self._answered(request, work)
 
     def _holds(self, request: Request) -> HoldsAnswer:
         state = None if request.query_params.get("all") else HoldState.OPEN
@@ -167,7 +194,7 @@ class ControlInterface:
             ended = cancel_exchange(self._appliance, self._found(request).exchange_id, verdict)
             return ExchangeAnswer.model_validate(ended)
 
-        return await _answered(work)
+        return await self._answered(request, work)
 
     async def _decide(self, request: Request) -> Response:
         body = await request.json()
@@ -177,7 +204,7 @@ class ControlInterface:
             found = decide_hold(self._appliance, request.path_params["id"], verdict)
             return ExchangeAnswer.model_validate(found)
 
-        return await _answered(work)
+        return await self._answered(request, work)
 
     async def _open_crosswalk(self, request: Request) -> Response:
         body = await request.json()
@@ -193,7 +220,7 @@ class ControlInterface:
             )
             return _original(reidentify(self._appliance, question))
 
-        return await _answered(work)
+        return await self._answered(request, work)
 
     async def _rotate(self, request: Request) -> Response:
         body = await request.json()
@@ -201,7 +228,7 @@ class ControlInterface:
         def work() -> RotateAnswer:
             return RotateAnswer(key="pseudonyms", epoch=rotate_pseudonyms(self._appliance, str(body["by"])))
 
-        return await _answered(work)
+        return await self._answered(request, work)
 
 
 def _original(found: Resolved) -> ReidentifyAnswer:
@@ -231,14 +258,3 @@ def _verdict(kind: DecisionKind, request: Request, body: dict[str, Any]) -> Verd
         reason=DecisionReason(body["reason"]),
         text=str(body.get("text", "")),
     )
-
-
-async def _answered(work: Callable[[], BaseModel]) -> Response:
-    """Run a handler off the loop; our own errors become 400 with message and hint."""
-    try:
-        answer = await anyio.to_thread.run_sync(work)
-    except LockgateError as error:
-        return JSONResponse({"message": error.message, "hint": error.hint}, status_code=400)
-    except (KeyError, ValueError):
-        return JSONResponse({"message": "cannot read the request", "hint": "see --help"}, status_code=400)
-    return Response(answer.model_dump_json(), media_type="application/json")

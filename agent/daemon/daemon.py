@@ -47,6 +47,7 @@ from agent.pipeline.commitments import take_commitment
 from agent.pipeline.configuration import Configuration
 from agent.pipeline.housekeeping import keep_house
 from agent.pipeline.notices import take_notice
+from agent.pipeline.policies import log_policies, log_roles
 from agent.pipeline.retire import sweep_frozen
 from agent.pipeline.schedule import recover, start, tick
 from agent.pipeline.work import WARM, WarmTask
@@ -148,6 +149,7 @@ class Daemon:
                 },
             )
         )
+        log_policies(appliance)
         log.info("spool indexed", count=index_spool(appliance))
         recover(appliance)
         sweep_frozen(appliance)
@@ -267,12 +269,14 @@ class Daemon:
             appliance.log.append(Event(EventKind.CONFIG_CHANGED, {}, Outcome.FAILED))
             self._notifier.ready("reload refused: the old configuration goes on serving")
             raise
-        appliance.configuration = configuration
+        before, appliance.configuration = appliance.configuration, configuration
         self._ae_titles.accept(configuration.site.accepted_ae_titles)
         facts = agent_facts(configuration, self._parts.firmware)
         appliance.issuer = ReceiptIssuer(appliance.issuer.key, facts, appliance.clock)
         digest = configuration.loaded.sha256
         appliance.log.append(Event(EventKind.CONFIG_CHANGED, {"configSha256": digest}))
+        log_policies(appliance)
+        log_roles(appliance, before, configuration)
         log.info("configuration reloaded", digest=digest)
         self._notifier.ready(f"serving {len(configuration.site.routes)} routes")
         appliance.wake()

@@ -10,6 +10,7 @@ from threading import Lock
 from agent.custody.database import Database
 from agent.pipeline.clockwatch import ClockWatch
 from agent.pipeline.configuration import Configuration
+from agent.pipeline.degraded import Degraded
 from agent.pipeline.metrics import Metrics
 from agent.pipeline.progress import Progress
 from agent.pipeline.questions import Questions
@@ -65,6 +66,7 @@ class Appliance:
         questions: To archives, about studies that are still arriving.
         senders: Who has an association open with us.
         clockwatch: Notices that the clock was set; the schedule's own.
+        degraded: What is out of order for now.
         unrecorded: When the first arrival came that custody has not recorded yet; None when it has all.
         attesting: Held while a receipt is issued: two deliveries of one exchange may end at the same moment.
     """
@@ -88,5 +90,6 @@ class Appliance:
     questions: Questions = field(default_factory=Questions, repr=False)
     senders: Senders = field(default_factory=Senders, repr=False)
     clockwatch: ClockWatch = field(default_factory=ClockWatch, repr=False)
+    degraded: Degraded = field(default_factory=Degraded, repr=False)
     unrecorded: Callable[[], datetime | None] = lambda: None
     attesting: Lock = field(default_factory=Lock, repr=False)

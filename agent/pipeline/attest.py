@@ -1,11 +1,14 @@
 """attest: R1 before the first byte leaves, one R2 per delivery, one R3 per exchange; each in two editions.
 
-A receipt first takes its place in custody (id and time), is then signed, written durably, and recorded.
-Killed anywhere, the next run finds the place taken and repeats the same statement; a bundle that is durable
-already is read back, not signed again, so that there is one signature per receipt and edition.
+A receipt first takes its place in custody (id and time), is then signed, written durably, logged, written
+again with the proof that it is in the log, and recorded. Killed anywhere, the next run finds the place taken
+and repeats the same statement; a bundle that is durable already is read back, not signed again, so that there
+is one signature per receipt and edition; a leaf that was written already is found at the end of the log.
 """
 
 import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
@@ -28,11 +31,15 @@ from exchange.domain.errors import LockgateError
 from exchange.domain.exchange import DeliveryState, ExchangeState
 from exchange.durable import make_folder, write_file
 from exchange.log.events import Event, EventKind
+from exchange.receipts.bundle import has_proof, with_proof
 from exchange.receipts.dsse import pae_sha256
 from exchange.receipts.facts import DeliveryLink, Edition, Links, ReceiptBody, Stage
 from exchange.receipts.statement import Ticket, timestamp
 
 log = structlog.get_logger()
+
+_LOOKED_BACK = 4096
+"""Leaves among which that of a receipt is sought after a crash; if more came since, it is logged again."""
 
 _EDITIONS = (Edition.PARTNER, Edition.SITE)
 _ENDED = {
@@ -134,42 +141,73 @@ def _issue(
     exchange_id = detail.exchange.exchange_id
     event = reserve_receipt(appliance.custody, exchange_id, stage, appliance.clock(), delivery_id)
     recorded = {one.edition for one in detail.receipts if one.receipt_id == event.receipt_id}
-    for edition in _EDITIONS:
-        if edition not in recorded:
-            _issue_edition(appliance, event, edition, body, links[edition])
+    wanted = [edition for edition in _EDITIONS if edition not in recorded]
+    signed = [_signed(appliance, event, edition, body, links[edition]) for edition in wanted]
+    for one, seq in zip(signed, _logged(appliance, event, signed), strict=True):
+        _add_proof(one.path, appliance.log.proof(seq))
+        previous, path = links[one.edition].previous, str(one.path.relative_to(appliance.folders.state))
+        edition = RecordedEdition(one.edition, one.digest, previous, path)
+        record_receipt(appliance.custody, event.receipt_id, edition)
+        if one.edition is Edition.PARTNER:
+            appliance.metrics.receipt(event.slot)
     return event.receipt_id
 
 
-def _issue_edition(
+@dataclass(frozen=True, slots=True)
+class _Signed:
+    """A durable bundle; `again` where an earlier run left it, and may have logged it."""
+
+    edition: Edition
+    path: Path
+    digest: str
+    again: bool
+
+
+def _signed(
     appliance: Appliance, event: ReceiptEvent, edition: Edition, body: ReceiptBody, links: Links
-) -> None:
+) -> _Signed:
     relative = Path("receipts") / event.exchange_id / edition / f"{event.receipt_id}.receipt.zip"
     path = appliance.folders.state / relative
     if path.exists():
-        digest = pae_sha256(_payload_of(path))
-    else:
-        ticket = Ticket(event.receipt_id, timestamp(event.issued_at))
-        issued = appliance.issuer.issue(Stage(event.stage), edition, body, links, ticket)
-        make_folder(path.parent)
-        write_file(path, issued.bundle_bytes)
-        digest = issued.pae_sha256
-    record_receipt(
-        appliance.custody, event.receipt_id, RecordedEdition(edition, digest, links.previous, str(relative))
-    )
-    if edition is Edition.PARTNER:
-        appliance.metrics.receipt(event.slot)
-    appliance.log.append(
-        Event(
-            EventKind.RECEIPT_ISSUED,
-            {
-                "exchange": event.exchange_id,
-                "receipt": event.receipt_id,
-                "edition": edition.value,
-                "stage": event.stage,
-                "paeSha256": digest,
-            },
-        )
-    )
+        return _Signed(edition, path, pae_sha256(_payload_of(path)), again=True)
+    ticket = Ticket(event.receipt_id, timestamp(event.issued_at))
+    issued = appliance.issuer.issue(Stage(event.stage), edition, body, links, ticket)
+    make_folder(path.parent)
+    write_file(path, issued.bundle_bytes)
+    return _Signed(edition, path, issued.pae_sha256, again=False)
+
+
+def _logged(appliance: Appliance, event: ReceiptEvent, signed: Sequence[_Signed]) -> list[int]:
+    """The leaves of these receipts: as an earlier run wrote them, else appended now, all in one commit."""
+    found: dict[str, int] = {}
+    for one in signed:
+        needle = f'"paeSha256":"{one.digest}"'.encode("ascii")
+        known = appliance.log.reader().find(needle, _LOOKED_BACK) if one.again else None
+        if known is not None:
+            found[one.digest] = known
+    missing = [one for one in signed if one.digest not in found]
+    refs = appliance.log.append_all(_event(appliance, event, one) for one in missing)
+    found.update((one.digest, ref.seq) for one, ref in zip(missing, refs, strict=True))
+    return [found[one.digest] for one in signed]
+
+
+def _event(appliance: Appliance, event: ReceiptEvent, one: _Signed) -> Event:
+    said = {
+        "exchange": event.exchange_id,
+        "receipt": event.receipt_id,
+        "edition": one.edition.value,
+        "stage": event.stage,
+        "paeSha256": one.digest,
+        "signer": appliance.issuer.key.keyid,
+    }
+    return Event(EventKind.RECEIPT_ISSUED, said)
+
+
+def _add_proof(path: Path, proof: bytes) -> None:
+    """The same signed bytes, and beside them the proof; one that lies there already is as good."""
+    bundle = path.read_bytes()
+    if not has_proof(bundle):
+        write_file(path, with_proof(bundle, proof))
 
 
 def _payload_of(bundle: Path) -> bytes:

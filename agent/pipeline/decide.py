@@ -11,7 +11,7 @@ from agent.pipeline.attest import attest_exchange
 from agent.pipeline.deliver import cancel_delivery
 from agent.pipeline.people import actor_reference, roles_of
 from exchange.domain.codes import STANDING_CODES, UNPROVED_CODES, ReasonCode
-from exchange.domain.errors import CustodyError
+from exchange.domain.errors import CustodyError, DeniedError
 from exchange.domain.exchange import DecisionKind, DecisionReason, ExchangeState, Role
 from exchange.log.events import Event, EventKind, Outcome
 
@@ -146,12 +146,12 @@ def _role(appliance: Appliance, verdict: Verdict, held: HoldRecord) -> Role:
                 "reject it, or send the study again without that instance",
             )
         if held.code in REDACTABLE and Role.PRIVACY not in roles:
-            raise CustodyError(
+            raise DeniedError(
                 f"cannot release a hold of {held.code}: what may be text would stay",
                 "somebody with the role `privacy` in the site file must do it, or redact it",
             )
         if held.code in UNPROVED_CODES and Role.PRIVACY not in roles:
-            raise CustodyError(
+            raise DeniedError(
                 f"cannot release a hold of {held.code}: what leaves would be unproved",
                 "somebody with the role `privacy` in the site file must do it",
             )
@@ -170,5 +170,6 @@ def _log_verdict(appliance: Appliance, held: HoldRecord, verdict: Verdict, outco
             },
             outcome,
             actor_reference(appliance, verdict.by),
+            private={"by": verdict.by, "localUser": verdict.local_user, "text": verdict.text},
         )
     )

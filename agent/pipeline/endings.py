@@ -5,6 +5,7 @@ from hashlib import sha256
 
 import structlog
 
+from agent.custody.attempts import frozen_of
 from agent.custody.deliveries import effects_of, finish_delivery, note_transport, reschedule
 from agent.custody.listings import exchange
 from agent.custody.records import DeliveryClaim
@@ -13,7 +14,7 @@ from agent.pipeline.forecast import remember_refusals
 from exchange.domain.codes import ReasonCode
 from exchange.domain.delivery import CONFIRMED
 from exchange.domain.exchange import DeliveryState
-from exchange.log.events import Event, EventKind, Outcome
+from exchange.log.events import Event, EventKind, Outcome, list_sha256
 
 log = structlog.get_logger()
 
@@ -48,7 +49,7 @@ def ended(appliance: Appliance, claim: DeliveryClaim, state: DeliveryState) -> s
     appliance.log.append(
         Event(
             EventKind.INSTANCE_SENT,
-            {**fields, "instances": len(effects), "sent": sent},
+            {**fields, "instances": len(effects), "sent": sent, "listSha256": _sent_list(appliance, claim)},
             Outcome.FAILED if rejected else Outcome.OK,
         )
     )
@@ -63,6 +64,13 @@ def ended(appliance: Appliance, claim: DeliveryClaim, state: DeliveryState) -> s
             refused=len(effects) - sent,
         )
     return state
+
+
+def _sent_list(appliance: Appliance, claim: DeliveryClaim) -> str:
+    """Of the bytes that are confirmed, in whichever transfer syntax they went."""
+    frozen = {one.sop_instance_uid: one.sha256 for one in frozen_of(appliance.custody, claim.exchange_id)}
+    confirmed = [one for one in effects_of(appliance.custody, claim.delivery_id) if one.state in CONFIRMED]
+    return list_sha256(one.rendition_sha256 or frozen.get(one.sop_instance_uid, "") for one in confirmed)
 
 
 def postponed(

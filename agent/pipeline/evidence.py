@@ -11,6 +11,7 @@ from agent.custody.notices import FINAL_STATUSES, notices_of
 from agent.custody.records import ExchangeRecord
 from agent.custody.settling import expect
 from agent.pipeline.appliance import Appliance
+from agent.pipeline.degraded import ARCHIVE
 from agent.policy.settling import Outcome, Reply, Rule, Seen, Terms
 from exchange.archive.find import find_study
 from exchange.domain.errors import LockgateError, PeerRefused, PeerUnavailable
@@ -131,8 +132,10 @@ def _ask_one(appliance: Appliance, name: str, study_instance_uid: str) -> tuple[
         holding = find_study(peer, study_instance_uid, seconds=SECONDS)
     except PeerUnavailable:
         appliance.questions.note(name, reached=False)
+        appliance.degraded.note(appliance, ARCHIVE, name, sound=False)
         return Outcome.UNREACHABLE, 0
     except (PeerRefused, LockgateError):
         return Outcome.REFUSED, 0
     appliance.questions.note(name, reached=True)
+    appliance.degraded.note(appliance, ARCHIVE, name, sound=True)
     return (Outcome.COUNTED, holding.count) if holding.found else (Outcome.NOT_FOUND, 0)

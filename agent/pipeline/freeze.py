@@ -105,7 +105,7 @@ def accept(appliance: Appliance, attempt: Attempt, frozen: Frozen) -> None:
         appliance.crosswalk.remember(one.pseudonym_domain, frozen.entries)
     cleaned = Cleaned(rows, frozen.study_uid_sent, frozen.counts, frozen.findings)
     accept_frozen(appliance.custody, attempt.exchange_id, attempt.token, cleaned)
-    appliance.log.append(_event(attempt, frozen))
+    appliance.log.append_all([*_model_runs(attempt, frozen), _event(attempt, frozen)])
     shutil.rmtree(appliance.folders.scratch / attempt.exchange_id, ignore_errors=True)
 
 
@@ -166,6 +166,25 @@ def _freeze_sealed(appliance: Appliance, row: FrozenInstance, source: Path, key:
     make_folder(target.parent)
     os.replace(source, target)
     return replace(row, path=str(relative), wrapped_key=wrap_frozen(appliance, key, row.sha256))
+
+
+def _model_runs(attempt: Attempt, frozen: Frozen) -> list[Event]:
+    """Each model that was asked, by what it was for."""
+    return [
+        Event(
+            EventKind.MODEL_RUN,
+            {
+                "exchange": attempt.exchange_id,
+                "role": role,
+                "model": str(one["name"]),
+                "version": str(one["version"]),
+                "sha256": str(one["sha256"]),
+                "instances": len(frozen.rows),
+            },
+        )
+        for role, key in (("cleaner", "cleanerModels"), ("prover", "proverModels"))
+        for one in frozen.counts.get(key, ())
+    ]
 
 
 def _event(attempt: Attempt, frozen: Frozen) -> Event:

@@ -6,7 +6,7 @@ from hashlib import sha256
 
 import structlog
 
-from agent.custody.arrivals import instance_keys, keep_keys, record_arrivals, unindexed
+from agent.custody.arrivals import exchange_group, instance_keys, keep_keys, record_arrivals, unindexed
 from agent.custody.records import IndexedArrival
 from agent.pipeline.appliance import Appliance
 from exchange.dicomio.glance import glance
@@ -14,7 +14,7 @@ from exchange.domain.codes import ReasonCode
 from exchange.domain.errors import InputError, SpoolError
 from exchange.domain.glance import Glance
 from exchange.domain.instance import SpooledInstance
-from exchange.log.events import Event, EventKind
+from exchange.log.events import Event, EventKind, list_sha256
 
 log = structlog.get_logger()
 
@@ -33,10 +33,9 @@ def index(appliance: Appliance, arrivals: Sequence[SpooledInstance]) -> tuple[st
         keep_keys(appliance.custody, known)
     touched: tuple[str, ...] = ()
     if wanted:
-        touched = record_arrivals(
-            appliance.custody, [index_one(appliance, one) for one in wanted], appliance.clock()
-        )
-        appliance.log.append_all(_event(one) for one in wanted)
+        indexed = [index_one(appliance, one) for one in wanted]
+        touched = record_arrivals(appliance.custody, indexed, appliance.clock())
+        appliance.log.append_all(_events(indexed, touched))
         for one in wanted:
             appliance.metrics.accepted(one.arrival.protocol, one.arrival.peer, one.byte_count)
     appliance.spool.indexed(arrivals)  # from here on only their rows open them
@@ -70,13 +69,21 @@ def _look(appliance: Appliance, instance: SpooledInstance) -> Glance:
     return glance(appliance.spool.source(instance.identity, key))
 
 
-def _event(instance: SpooledInstance) -> Event:
-    return Event(
-        EventKind.INSTANCE_RECEIVED,
-        {
-            "identity": instance.identity,
-            "arrival": instance.arrival.arrival_id,
-            "bytes": instance.byte_count,
-            "protocol": instance.arrival.protocol,
-        },
-    )
+def _events(indexed: Sequence[IndexedArrival], touched: Sequence[str]) -> list[Event]:
+    """One for each exchange that this batch has added to."""
+    groups: dict[str, list[SpooledInstance]] = {}
+    for one in indexed:
+        groups.setdefault(exchange_group(one), []).append(one.instance)
+    return [
+        Event(
+            EventKind.INSTANCE_RECEIVED,
+            {
+                "exchange": exchange_id,
+                "instances": len(came),
+                "bytes": sum(one.byte_count for one in came),
+                "listSha256": list_sha256(one.identity for one in came),
+                "protocol": came[0].arrival.protocol,
+            },
+        )
+        for exchange_id, came in zip(touched, groups.values(), strict=True)
+    ]

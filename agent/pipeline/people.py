@@ -4,7 +4,7 @@ import hmac
 from hashlib import sha256
 
 from agent.pipeline.appliance import Appliance
-from exchange.domain.errors import CustodyError
+from exchange.domain.errors import DeniedError
 from exchange.domain.exchange import Role
 
 PEOPLE = "receipts/people"
@@ -15,11 +15,11 @@ def roles_of(appliance: Appliance, name: str) -> tuple[Role, ...]:
     """The roles of a person.
 
     Raises:
-        CustodyError: The site file does not know this name.
+        DeniedError: The site file does not know this name.
     """
     people = appliance.configuration.site.people
     if name not in people:
-        raise CustodyError(
+        raise DeniedError(
             "cannot take this decision: the person given with --by is not in the site file",
             f"known are {', '.join(people) or 'none'}; add them under `people:` and reload",
         )

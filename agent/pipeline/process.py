@@ -4,7 +4,6 @@ Each step takes and returns ids and codes; what it learns goes into custody. A s
 crash and then finds what it did before.
 """
 
-import shutil
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import structlog
@@ -20,6 +19,7 @@ from agent.pipeline.attest import attest_first
 from agent.pipeline.choosing import choose, made_otherwise, others_have_left
 from agent.pipeline.cleaning import clean_study
 from agent.pipeline.completeness import completeness_findings
+from agent.pipeline.degraded import disk_is_full
 from agent.pipeline.earlier import Earlier, frozen_before
 from agent.pipeline.freeze import Frozen, accept, retain_study
 from agent.pipeline.reconcile import reconcile_study, standing_holds
@@ -129,7 +129,7 @@ def failed(appliance: Appliance, workflow_id: str, failure: StepFailed) -> None:
     attempt = running_attempt(appliance.custody, exchange_id)
     if attempt is None or attempt.number != int(number):
         return
-    if _disk_is_full(appliance):
+    if disk_is_full(appliance):
         log.error("waiting for free disk space", exchange_id=exchange_id, step=failure.step)
         return  # no attempt is lost: the schedule takes this one up again
     if attempt.number >= appliance.configuration.site.limits.attempts:
@@ -143,12 +143,6 @@ def failed(appliance: Appliance, workflow_id: str, failure: StepFailed) -> None:
             appliance.custody, exchange_id, attempt.token, f"failed: {failure.code}", appliance.clock()
         )
         appliance.wake()
-
-
-def _disk_is_full(appliance: Appliance) -> bool:
-    """Whether the state folder's disk has less left than intake leaves on the spool's."""
-    reserve = appliance.configuration.site.limits.spool_reserve_mib * 1024 * 1024
-    return shutil.disk_usage(appliance.folders.state).free < reserve
 
 
 def _route(appliance: Appliance, one: ExchangeRecord) -> EffectiveRoute | None:

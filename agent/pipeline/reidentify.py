@@ -7,7 +7,7 @@ from agent.pipeline.appliance import Appliance
 from agent.pipeline.people import actor_reference, roles_of
 from exchange.crosswalk.reader import Opening, Reader
 from exchange.crosswalk.rows import PatientEntry, UidEntry
-from exchange.domain.errors import CustodyError
+from exchange.domain.errors import CustodyError, DeniedError
 from exchange.domain.exchange import OpeningReason, Role
 from exchange.keys.signing import read_private_file
 from exchange.keys.site import CROSSWALK_KEY
@@ -65,6 +65,7 @@ def reidentify(appliance: Appliance, question: Question) -> Resolved:
         reason=question.reason.value,
         pseudonym=question.pseudonym,
         account=actor_reference(appliance, question.local_user),
+        people={"by": question.by, "localUser": question.local_user},
     )
     _require_role(appliance, question, opening)
     site = appliance.configuration.site
@@ -82,7 +83,7 @@ def _require_role(appliance: Appliance, question: Question, opening: Opening) ->
         raise
     if question.role not in roles:
         _log_refusal(appliance, question, opening, "role")
-        raise CustodyError(
+        raise DeniedError(
             f"cannot open the crosswalk: this person has not the role {question.role}",
             "give the role under `people:` in the site file and reload, or ask somebody who has it",
         )
@@ -103,4 +104,6 @@ def _domain(appliance: Appliance, named: str) -> str:
 
 def _log_refusal(appliance: Appliance, question: Question, opening: Opening, code: str) -> None:
     obj = {**opening.obj, "kind": "uid" if question.is_uid else "patient", "code": code}
-    appliance.log.append(Event(EventKind.CROSSWALK_DENIED, obj, Outcome.DENIED, opening.actor))
+    appliance.log.append(
+        Event(EventKind.CROSSWALK_DENIED, obj, Outcome.DENIED, opening.actor, opening.people)
+    )

@@ -16,7 +16,7 @@ from agent.custody.closing import (
 from agent.custody.notices import forget_notices
 from agent.pipeline.appliance import Appliance
 from agent.pipeline.renditions import delete_renditions, sweep_renditions
-from exchange.log.events import Event, EventKind
+from exchange.log.events import Event, EventKind, list_sha256
 
 log = structlog.get_logger()
 
@@ -59,7 +59,9 @@ def _delete_spooled(appliance: Appliance) -> int:
     deleted = [one for one in deletable(appliance.custody) if _erase(appliance, one)]
     mark_cleared(appliance.custody)
     if deleted:
-        appliance.log.append(Event(EventKind.INSTANCE_DELETED, {"instances": len(deleted)}))
+        appliance.log.append(
+            Event(EventKind.INSTANCE_DELETED, {"instances": len(deleted), "listSha256": list_sha256(deleted)})
+        )
         log.info("retention is over", removed=len(deleted))
     return len(deleted)
 

@@ -4,7 +4,7 @@ from threading import Lock
 
 from agent.pipeline.appliance import Appliance
 from agent.pipeline.people import actor_reference, roles_of
-from exchange.domain.errors import CustodyError
+from exchange.domain.errors import DeniedError
 from exchange.domain.exchange import Role
 from exchange.keys.site import rotate_domain_keys
 from exchange.log.events import Event, EventKind, Outcome
@@ -19,14 +19,14 @@ def rotate_pseudonyms(appliance: Appliance, by: str) -> int:
     cleaned at the moment is cleaned with the keys that it began with.
 
     Raises:
-        CustodyError: The person is not known, or has not the role `administrator`.
+        DeniedError: The person is not known, or has not the role `administrator`.
         KeysError: The present keys cannot be used; nothing was changed.
         OSError: The new key cannot be written; nothing was changed.
     """
     actor = actor_reference(appliance, by)
     if Role.ADMINISTRATOR not in roles_of(appliance, by):
         _log_rotation(appliance, actor, Outcome.DENIED, appliance.domain_keys.epoch)
-        raise CustodyError(
+        raise DeniedError(
             "cannot rotate the pseudonym keys: this person may not",
             "somebody with the role `administrator` in the site file must do it",
         )

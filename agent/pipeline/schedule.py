@@ -38,6 +38,7 @@ from agent.pipeline.attest import attest_delivery, attest_exchange
 from agent.pipeline.circuit import is_open, is_probing
 from agent.pipeline.clockwatch import watch_clock
 from agent.pipeline.commitments import ask_overdue, next_overdue
+from agent.pipeline.degraded import watch_disk
 from agent.pipeline.settle import next_to_settle, reroute, settle_due
 from exchange.domain.codes import ReasonCode
 from exchange.domain.errors import LockgateError
@@ -62,6 +63,7 @@ def tick(appliance: Appliance, engine: Engine) -> datetime:
     """Settle what is quiet, hand over what may run; returns when to look again at the latest."""
     began = appliance.clock()
     watch_clock(appliance)
+    watch_disk(appliance)
     settle_due(appliance)
     ask_overdue(appliance)
     for exchange in unrouted_settled(appliance.custody):

@@ -28,6 +28,7 @@ class Opening:
         reason: A code such as `incidental-finding`, lower-case words joined by hyphens.
         pseudonym: What to resolve.
         account: Keyed reference of the local account that asks, where there is one.
+        people: Who that is, in words: for the log's erasable part.
     """
 
     domain: str
@@ -36,6 +37,7 @@ class Opening:
     reason: str
     pseudonym: str = field(repr=False)
     account: str = ""
+    people: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def obj(self) -> dict[str, str | int]:
@@ -227,4 +229,4 @@ class Reader:
 
     def _record(self, kind: EventKind, opening: Opening, more: dict[str, str | int]) -> None:
         outcome = Outcome.OK if kind is EventKind.CROSSWALK_OPEN else Outcome.DENIED
-        self._log.append(Event(kind, {**opening.obj, **more}, outcome, opening.actor))
+        self._log.append(Event(kind, {**opening.obj, **more}, outcome, opening.actor, opening.people))

@@ -9,6 +9,7 @@
     │   └── SpoolFullError   no space: answer out-of-resources, try again later
     ├── LogError             the log is broken or cannot be written
     ├── CustodyError         custody refuses a state change
+    │   └── DeniedError      the person may not
     ├── DeliveryError        a destination did not take what was sent
     │   ├── PeerUnavailable  nothing is known to have landed; try again later
     │   └── PeerRefused      the peer answered no, for good
@@ -83,6 +84,10 @@ class LogError(LockgateError):
 
 class CustodyError(LockgateError):
     """Custody refuses a state change, or finds its own record inconsistent."""
+
+
+class DeniedError(CustodyError):
+    """The person who asks is not known, or has not the role for it."""
 
 
 class DeliveryError(LockgateError):

@@ -1,9 +1,10 @@
 """Events: what the log can record, and nothing that could name a patient."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from hashlib import sha256
 
 from exchange.domain.errors import LogError
 
@@ -55,6 +56,14 @@ class EventKind(StrEnum):
     ARCHIVE_ASKED = "archive.asked"  # C-FIND: how many instances a study has
     JOURNAL_SEALED = "journal.sealed"  # the journal of an older version, which this log continues
     PRIVATE_ERASED = "private.erased"  # the private part of an earlier leaf
+
+
+def list_sha256(digests: Iterable[str]) -> str:
+    """What stands for a list of instances: SHA-256 over their content digests, sorted, one a line.
+
+    Content digests, never UIDs: a bare hash of an identifier can be guessed.
+    """
+    return sha256("".join(f"{one}\n" for one in sorted(digests)).encode()).hexdigest()
 
 
 class Outcome(StrEnum):

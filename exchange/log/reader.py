@@ -72,6 +72,14 @@ class LogReader:
                 if index * WIDTH + at >= least:
                     yield index * WIDTH + at, held[at]
 
+    def find(self, text: bytes, most: int) -> int | None:
+        """The newest of the last so many leaves that hold these bytes; None where none does.
+
+        Raises:
+            LogError: A bundle cannot be read.
+        """
+        return next((index for index, leaf in self.backwards(most) if text in leaf), None)
+
     def proof(self, seq: int) -> bytes:
         """The `tlog-proof@v1` of a leaf.
 

@@ -30,7 +30,7 @@ from exchange.log.merkle import EMPTY_ROOT, HASH_BYTES, Frontier, leaf_hash
 from exchange.log.opening import CHECKPOINT, Found, LogPlaces, check_extension, find, read_checkpoint
 from exchange.log.predecessor import seal_journal, sealed_aside
 from exchange.log.private import PrivateRows
-from exchange.log.proof import prove
+from exchange.log.reader import LogReader
 from exchange.log.tiles import HEIGHT, WIDTH, Tiles, bundle_name, entry, tile_name
 
 PRIVATE_ROWS = "private.db"
@@ -174,14 +174,12 @@ class Log:
         Raises:
             LogError: There is no such leaf, or the log cannot be read.
         """
+        return self.reader().proof(seq)
+
+    def reader(self) -> LogReader:
+        """The log as it is signed now."""
         with self._write_lock:
-            size, checkpoint = self._signed.size, self._checkpoint
-        tiles = Tiles(self.folder)
-        try:
-            leaf = next(iter(tiles.leaves(seq, seq + 1)))[1] if 0 <= seq < size else b""
-            return prove(leaf, seq, size, tiles.node, checkpoint)
-        except ValueError as error:
-            raise LogError(f"cannot prove leaf {seq}: the log has {size} leaves") from error
+            return LogReader(Tiles(self.folder), self._signed, self._checkpoint)
 
     def erase(self, seq: int, actor: str = "") -> bool:
         """Erase the private part of a leaf, and log that; whether there was one. Proofs still verify.

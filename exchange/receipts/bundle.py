@@ -12,6 +12,7 @@ ENVELOPE = "receipt.dsse.json"
 SIGNATURE = "receipt.p7s"
 CHAIN = "chain.pem"
 README = "README.txt"
+PROOF = "receipt.tlog-proof"
 
 _README = """\
 This is a signed receipt of a DICOM exchange, made by Lockgate. Nothing in this folder says whom to trust:
@@ -41,6 +42,10 @@ beside the SOP Instance UID:
 
     META=$(od -An -tu1 -j140 -N4 FILE.dcm | awk '{{print $1 + 256*$2 + 65536*$3 + 16777216*$4}}')
     tail -c +$((META + 145)) FILE.dcm | openssl dgst -sha256
+
+4. receipt.tlog-proof (C2SP tlog-proof@v1) shows that the receipt is in the site's log. Its checkpoint is the
+signed note at its end; the log's key (a line in a *.vkey file) comes from your trust folder.
+`lockgate verify` checks it.
 """
 
 
@@ -53,6 +58,19 @@ def bundle_files(receipt_id: str, payload: bytes, key: SigningKey) -> dict[str, 
         CHAIN: key.chain_pem,
         README: _README.format(name=receipt_id).encode("ascii"),
     }
+
+
+def has_proof(bundle: bytes) -> bool:
+    """Whether the zip holds a proof."""
+    with zipfile.ZipFile(io.BytesIO(bundle)) as archive:
+        return PROOF in archive.namelist()
+
+
+def with_proof(bundle: bytes, proof: bytes) -> bytes:
+    """The bundle's zip with the proof that it is in the log; the signed parts stay byte for byte."""
+    with zipfile.ZipFile(io.BytesIO(bundle)) as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    return zipped({**files, PROOF: proof})
 
 
 def zipped(files: dict[str, bytes]) -> bytes:

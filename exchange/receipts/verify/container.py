@@ -16,10 +16,12 @@ PAYLOAD: Final = "receipt.json"
 ENVELOPE: Final = "receipt.dsse.json"
 SIGNATURE: Final = "receipt.p7s"
 CHAIN: Final = "chain.pem"
+PROOF: Final = "receipt.tlog-proof"
 
 # 100,000 instances at about 420 bytes, once as JSON and once in base64, stay below these.
 MAX_BUNDLE: Final = 128 << 20  # bytes
-_LIMITS: Final = {PAYLOAD: 48 << 20, ENVELOPE: 72 << 20, SIGNATURE: 1 << 20, CHAIN: 1 << 18}
+_REQUIRED: Final = {PAYLOAD: 48 << 20, ENVELOPE: 72 << 20, SIGNATURE: 1 << 20, CHAIN: 1 << 18}
+_LIMITS: Final = {**_REQUIRED, PROOF: 1 << 18}
 _MAX_ENTRIES: Final = 64
 
 _ZIP_ERRORS: Final = (
@@ -39,12 +41,17 @@ _ZIP_ERRORS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """The bytes of a bundle's signed parts; none of them is trusted yet."""
+    """The bytes of a bundle's parts; none of them is trusted yet.
+
+    Attributes:
+        proof: That the receipt is in a log; None where there is none.
+    """
 
     payload: bytes = field(repr=False)
     envelope: bytes = field(repr=False)
     signature: bytes = field(repr=False)
     chain: bytes = field(repr=False)
+    proof: bytes | None = field(default=None, repr=False)
 
 
 def open_bundle(path: Path) -> Bundle:
@@ -120,10 +127,10 @@ def _file(path: Path, limit: int) -> bytes | None:
 
 
 def _bundle(files: dict[str, bytes | None]) -> Bundle:
-    missing = sorted(name for name in _LIMITS if files.get(name) is None)
+    missing = sorted(name for name in _REQUIRED if files.get(name) is None)
     if missing:
         raise VerificationError(
             "bundle-incomplete", f"the bundle lacks {', '.join(missing)}", "fetch it again from the sender"
         )
     parts = {name: data for name, data in files.items() if data is not None}
-    return Bundle(parts[PAYLOAD], parts[ENVELOPE], parts[SIGNATURE], parts[CHAIN])
+    return Bundle(parts[PAYLOAD], parts[ENVELOPE], parts[SIGNATURE], parts[CHAIN], parts.get(PROOF))

@@ -5,6 +5,7 @@ S  bundle-unreadable bundle-damaged bundle-incomplete too-large json envelope pa
    signer-role certificate certificate-expired key-revoked signer-name issued-in-future level trust-unreadable
 D  files-unreadable no-subjects header-changed pixels-changed file-changed transcoded meta-differs renamed
    missing duplicate extra file-unreadable
+L  log-proof log-leaf log-signature
 C  chain-replay chain-fork chain-order chain-link chain-study chain-subjects chain-edition
    internal (a defect of the verifier itself; never taken for valid)
 """

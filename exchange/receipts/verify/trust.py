@@ -2,7 +2,7 @@
 
 `*.pem` holds CA certificates. `revoked.json` is `{"keys": [{"keyid", "invalidFrom", "reason"}]}`; at the
 levels L0 and L1 a revoked key fails whatever the date, because a thief with the key can backdate. `policy` is
-`{"minimumLevel": N}`. `*.vkey` (log and witness keys) is not read at level L0.
+`{"minimumLevel": N}`. `*.vkey` holds keys that sign a log's checkpoints, one a line.
 """
 
 import re
@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from cryptography import x509
@@ -20,6 +21,7 @@ from cryptography.x509.oid import NameOID
 from exchange.receipts.verify.claims import Receipt
 from exchange.receipts.verify.envelope import keyid_of
 from exchange.receipts.verify.errors import VerificationError
+from exchange.receipts.verify.log import LogKey, parse_vkey
 from exchange.receipts.verify.strictjson import list_of, parse_object, text_of
 
 # Extended key usage: the holder is an appliance that signs exchange receipts (an arc of our own under 2.25).
@@ -37,6 +39,7 @@ class Trust:
     Attributes:
         authorities: CA certificates.
         revoked: Key id to `invalidFrom` as written.
+        log_keys: Keys of logs.
         minimum_level: What the folder's policy asks for.
         source: Where it came from, for messages.
     """
@@ -45,6 +48,7 @@ class Trust:
     revoked: Mapping[str, str] = field(default_factory=dict)
     minimum_level: int = 0
     source: str = ""
+    log_keys: tuple[LogKey, ...] = ()
 
 
 def read_trust(folder: Path) -> Trust:
@@ -55,17 +59,25 @@ def read_trust(folder: Path) -> Trust:
             skipped: a damaged `revoked.json` must not make a stolen key valid.
     """
     try:
-        pems = {path.name: _read(path) for path in sorted(folder.iterdir()) if path.suffix == ".pem"}
+        paths = sorted(folder.iterdir())
+        pems = {path.name: _read(path) for path in paths if path.suffix == ".pem"}
+        vkeys = {path.name: _read(path) for path in paths if path.suffix == ".vkey"}
         revoked = _optional(folder / "revoked.json")
         policy = _optional(folder / "policy")
     except OSError as error:
         raise VerificationError(
             "trust-unreadable", f"the trust folder cannot be read: {error.strerror}", "correct --trust"
         ) from error
-    return parse_trust(pems, revoked, policy, str(folder))
+    return parse_trust(pems, revoked, policy, str(folder), vkeys)
 
 
-def parse_trust(pems: Mapping[str, bytes], revoked: bytes | None, policy: bytes | None, source: str) -> Trust:
+def parse_trust(
+    pems: Mapping[str, bytes],
+    revoked: bytes | None,
+    policy: bytes | None,
+    source: str,
+    vkeys: Mapping[str, bytes] = MappingProxyType({}),
+) -> Trust:
     """Make a trust from the bytes of its files.
 
     Raises:
@@ -79,7 +91,8 @@ def parse_trust(pems: Mapping[str, bytes], revoked: bytes | None, policy: bytes 
         raise VerificationError("trust-unreadable", f"in the trust folder: {error.message}") from error
     if type(level) is not int or not 0 <= level <= 3:
         raise VerificationError("trust-unreadable", "in the trust folder: minimumLevel is none of 0, 1, 2, 3")
-    return Trust(tuple(authorities), keys, level, source)
+    log_keys = tuple(key for data in vkeys.values() for key in _log_keys(data))
+    return Trust(tuple(authorities), keys, level, source, log_keys)
 
 
 def check_signer(
@@ -227,6 +240,14 @@ def _revoked(data: bytes) -> dict[str, str]:
             raise VerificationError("trust-unreadable", "a keyid in revoked.json is not 64 hex digits")
         found[keyid] = text_of(item, "invalidFrom", "revoked.json")
     return found
+
+
+def _log_keys(data: bytes) -> list[LogKey]:
+    try:
+        lines = data.decode("utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise VerificationError("trust-unreadable", "a *.vkey file holds no verifier key") from error
+    return [parse_vkey(line) for line in lines if line]
 
 
 def _optional(path: Path) -> bytes | None:

@@ -10,12 +10,14 @@ Layer S, signature. For one bundle:
   (6) The payload is canonical JSON and an exchange receipt of version 1.
   (7) A CA of the trust folder certified that key for signing receipts of this site and appliance; the
       certificates hold at the time of issue and now; no key of the chain is revoked.
-  (8) The level reached (L0: signed) is at least what was asked for.
+  (8) The level reached (L0: signed, L1: in the log) is at least what was asked for.
 Layer D, digests, when a folder was given:
   (9) The folder holds exactly the subjects, bit for bit.
 Layer C, chain, when several bundles were given:
   (10) They follow one another (`chain`).
-Layers L (log), W (witness) and T (time) need parts that this version does not read: not-checked, never ok.
+Layer L, log, when the bundle holds a proof and the trust folder a log's key:
+  (11) The receipt's leaf is in the log (`log`): level L1.
+Layers W (witness) and T (time) need parts that this version does not read: not-checked, never ok.
 
 Whether the signing site did what it attests is beyond any of this; the caller must also compare the study
 that he got the receipt for with the one named in it.
@@ -34,9 +36,10 @@ from exchange.receipts.verify.chain import check_chain
 from exchange.receipts.verify.claims import Receipt, parse_claims
 from exchange.receipts.verify.cms import check_detached
 from exchange.receipts.verify.container import Bundle, open_bundle, parse_bundle
-from exchange.receipts.verify.envelope import check_signature, pae, parse_chain, parse_envelope
+from exchange.receipts.verify.envelope import check_signature, keyid_of, pae, parse_chain, parse_envelope
 from exchange.receipts.verify.errors import VerificationError
 from exchange.receipts.verify.files import ScannedFile, check_files, scan_folder
+from exchange.receipts.verify.log import ED25519, check_logged
 from exchange.receipts.verify.trust import APPLIANCE_RECEIPT_EKU, Trust, check_signer
 
 ResultT = TypeVar("ResultT")
@@ -210,9 +213,12 @@ def guarded(steps: Callable[[], ResultT]) -> ResultT:
 
 def _report(path: Path, scanned: tuple[ScannedFile, ...] | None, request: Request) -> Report:
     report = Report(str(path))
+    found: tuple[Bundle, Consistent] | None = None
     try:
         # (1) Read it, bounded.
-        consistent = guarded(lambda: check_consistent(open_bundle(path)))
+        bundle = guarded(lambda: open_bundle(path))
+        consistent = guarded(lambda: check_consistent(bundle))
+        found = bundle, consistent
         report.receipt, report.signed = consistent.receipt, True
         # (7) Who vouches for the key.
         guarded(
@@ -222,10 +228,14 @@ def _report(path: Path, scanned: tuple[ScannedFile, ...] | None, request: Reques
         )
         report.layers[Layer.SIGNATURE] = LayerState.OK
         report.level = 0
-        # (8) What was asked for.
-        _check_level(max(request.level, request.trust.minimum_level))
     except VerificationError as error:
-        report.fail(_level_layer(error), error)
+        report.fail(Layer.SIGNATURE, error)
+    if found is not None:
+        # (11) Told for an unknown signer too; the level counts only with the signature.
+        _log_layer(report, *found, request.trust)
+    if report.level is not None:
+        # (8) What was asked for.
+        _level(report, max(request.level, request.trust.minimum_level))
     if scanned is not None and report.receipt is not None:
         # (9) Told for an unknown signer too: it costs nothing to know that the files fit.
         _digest_layer(report, report.receipt, scanned, allow_extra=request.allow_extra)
@@ -252,18 +262,39 @@ def _chain_layer(reports: list[Report], receipts: list[Receipt]) -> None:
             report.fail(Layer.CHAIN, error)
 
 
-def _check_level(asked: int) -> None:
-    if asked > 0:
-        raise VerificationError(
-            "level",
-            f"level L{asked} is asked for, L0 is reached: log, witness and time are not checked here",
-            "ask for level 0, or verify with a version that reads the log",
-        )
+def _log_layer(report: Report, bundle: Bundle, consistent: Consistent, trust: Trust) -> None:
+    proof = bundle.proof
+    if proof is None or not any(key.kind == ED25519 for key in trust.log_keys):
+        return
+    try:
+        signer = keyid_of(consistent.leaf)
+        guarded(lambda: check_logged(proof, consistent.receipt, signer, trust.log_keys))
+        report.layers[Layer.LOG] = LayerState.OK
+        if report.level is not None:
+            report.level = 1
+    except VerificationError as error:
+        report.fail(Layer.LOG, error)
 
 
-def _level_layer(error: VerificationError) -> Layer:
-    # A level that is not reached says nothing against the signature: what lacks is the log.
-    return Layer.LOG if error.code == "level" else Layer.SIGNATURE
+def _level(report: Report, asked: int) -> None:
+    """A level that is not reached says nothing against the signature: what lacks is the layer above."""
+    reached = report.level or 0
+    if asked <= reached or report.first_error is not None:
+        return
+    lacking = (Layer.LOG, Layer.WITNESS, Layer.TIME)[reached]
+    what = (
+        "no proof by a log that the trust folder names"
+        if reached == 0
+        else "witness and time are not checked"
+    )
+    error = VerificationError(
+        "level",
+        f"level L{asked} is asked for, L{reached} is reached: {what}",
+        f"ask for level {reached}, or put the log's *.vkey into the trust folder"
+        if reached == 0
+        else f"ask for level {reached}",
+    )
+    report.fail(lacking, error)
 
 
 def _is_appliance(certificate: x509.Certificate) -> bool:

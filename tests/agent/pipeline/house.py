@@ -127,6 +127,18 @@ class House:
         self.deliver()
         return self.exchanges()[0]
 
+    def again(self) -> ExchangeRecord:
+        """What a restart does with the newest exchange after a kill: the same attempt, and what follows."""
+        one = self.exchanges()[0]
+        if one.state is not ExchangeState.DELIVERING:
+            process(self.appliance, DirectSteps(), one.exchange_id, str(one.attempt_count))
+        self.deliver()
+        return self.exchanges()[0]
+
+    def reload(self) -> None:
+        """Read the site file again."""
+        self.appliance.configuration = read_configuration(self.folder / "site.yaml")
+
     def exchanges(self) -> tuple[ExchangeRecord, ...]:
         """All exchanges, newest first."""
         return list_exchanges(self.appliance.custody)

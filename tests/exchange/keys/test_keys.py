@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from exchange.domain.errors import KeysError
 from exchange.keys.domains import KEY_BYTES, DomainKeys, derive
+from exchange.keys.log import LogKeys
 from exchange.keys.signing import MAX_KEY_FILE, FileKeyStore, keyid_of, read_private_file
 from exchange.keys.site import APPLIANCE_RECEIPT_EKU, SiteKeys, init_site_keys, rotate_domain_keys
 from exchange.receipts.verify.trust import APPLIANCE_RECEIPT_EKU as VERIFIER_EKU
@@ -38,7 +39,12 @@ def test_files_and_modes(folder: Path, made: SiteKeys) -> None:
     private = {"signing.key", "ca.key", "domain.root", "crosswalk.key", "storage.key"}
     private |= {"log.key", "log-mldsa.key", "log-private.key"}
     assert modes == dict.fromkeys(private, 0o600) | dict.fromkeys({"signing.crt", "ca.crt"}, 0o644)
-    assert [path.name for path in (folder.parent / "trust").iterdir()] == [made.anchor.name]
+    name = LogKeys.from_folder(folder).name
+    assert {path.name for path in (folder.parent / "trust").iterdir()} == {
+        made.anchor.name,
+        f"log-{name}-1.vkey",
+        f"log-{name}-1-mldsa.vkey",
+    }
     assert b"PRIVATE" not in made.anchor.read_bytes()
     assert made.anchor.name.startswith("St-Anna-Z-rich-")
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
