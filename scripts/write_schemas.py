@@ -27,6 +27,7 @@ from agent.daemon.answers import (
     RotateAnswer,
     StatusAnswer,
 )
+from agent.daemon.log_answers import LogChecksAnswer, LogExportAnswer, LogKeysAnswer, LogLeafAnswer
 from agent.doctor.results import DoctorAnswer
 from agent.pipeline.report import CleanReport
 
@@ -50,6 +51,10 @@ MODELS: dict[str, type[BaseModel]] = {
     "hold-pictures": HoldPicturesAnswer,
     "reidentify": ReidentifyAnswer,
     "rotate": RotateAnswer,
+    "log-show": LogLeafAnswer,
+    "log-export": LogExportAnswer,
+    "log-fsck": LogChecksAnswer,
+    "log-vkey": LogKeysAnswer,
 }
 
 if __name__ == "__main__":

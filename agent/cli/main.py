@@ -37,6 +37,7 @@ VERBS = {
     "exchanges": "List, show, retry, prioritise and cancel exchanges.",
     "holds": "List, show, release, redact and reject holds.",
     "reidentify": "Open one entry of the crosswalk: whose pseudonym is it.",
+    "log": "Show, export, check and prove the log of everything that happened.",
     "keys": "Rotate the keys of pseudonyms.",
     "doctor": "Check this box and its peers.",
     "profiles": "List, show and compare de-identification profiles.",

@@ -294,6 +294,12 @@ class ReidentifyAnswer(_Answer):
     revision: int = Field(0, description="Which cleaning gave the UID: 0 for the first.")
 
 
+class AuditAnswer(_Answer):
+    """That somebody reads or exports the log stands in it: the leaf's number."""
+
+    leaf: int
+
+
 class RotateAnswer(_Answer):
     """`lockgate keys rotate`."""
 

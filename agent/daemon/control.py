@@ -20,6 +20,7 @@ from agent.custody.holds import list_holds
 from agent.custody.listings import find_exchange, list_exchanges, show_exchange
 from agent.custody.records import ExchangeRecord
 from agent.daemon.answers import (
+    AuditAnswer,
     ExchangeAnswer,
     ExchangeDetailAnswer,
     ExchangesAnswer,
@@ -34,6 +35,7 @@ from agent.daemon.answers import (
     RotateAnswer,
     StatusAnswer,
 )
+from agent.daemon.audit import audit_event
 from agent.daemon.metrics import metrics_endpoint
 from agent.daemon.overview import forecasts_of, steps_of, with_overview
 from agent.pipeline.appliance import Appliance
@@ -81,6 +83,7 @@ class ControlInterface:
             Route("/holds/{id}/pictures", self._hold_pictures, methods=["POST"]),
             Route("/holds/{id}/{decision}", self._decide, methods=["POST"]),
             Route("/crosswalk/openings", self._open_crosswalk, methods=["POST"]),
+            Route("/log/audit", self._audit, methods=["POST"]),
             Route("/keys/pseudonyms/rotate", self._rotate, methods=["POST"]),
         ]
         return Starlette(routes=routes)
@@ -219,6 +222,16 @@ class ControlInterface:
                 reason=OpeningReason(body["reason"]),
             )
             return _original(reidentify(self._appliance, question))
+
+        return await self._answered(request, work)
+
+    async def _audit(self, request: Request) -> Response:
+        body = await request.json()
+
+        def work() -> AuditAnswer:
+            keys, user = self._appliance.domain_keys, request.state.local_user
+            ref = self._appliance.log.append(audit_event(keys, str(body["kind"]), body["said"], user))
+            return AuditAnswer(leaf=ref.seq)
 
         return await self._answered(request, work)
 

@@ -6,6 +6,7 @@ from hashlib import sha256
 from agent.pipeline.appliance import Appliance
 from exchange.domain.errors import DeniedError
 from exchange.domain.exchange import Role
+from exchange.keys.domains import DomainKeys
 
 PEOPLE = "receipts/people"
 """The domain of the key that refers to people."""
@@ -28,5 +29,9 @@ def roles_of(appliance: Appliance, name: str) -> tuple[Role, ...]:
 
 def actor_reference(appliance: Appliance, name: str) -> str:
     """What stands in the log for a person: keyed, so that nobody can guess names; 32 hex digits."""
-    key = appliance.domain_keys.key(PEOPLE)
-    return hmac.digest(key, name.encode(), sha256).hex()[:32]
+    return people_reference(appliance.domain_keys, name)
+
+
+def people_reference(keys: DomainKeys, name: str) -> str:
+    """The same, where no appliance runs."""
+    return hmac.digest(keys.key(PEOPLE), name.encode(), sha256).hex()[:32]

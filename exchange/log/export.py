@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from exchange.domain.errors import LogError
-from exchange.durable import make_folder, write_file
+from exchange.durable import make_folder
 from exchange.log.merkle import HASH_BYTES
 from exchange.log.opening import CHECKPOINT
 from exchange.log.reader import LogReader
@@ -56,5 +56,5 @@ def _tiles(reader: LogReader, folder: Path) -> int:
 
 def _write(folder: Path, name: str, data: bytes) -> None:
     path = folder / name
-    make_folder(path.parent, 0o755)
-    write_file(path, data, 0o644)
+    path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    path.write_bytes(data)  # a copy: after a crash it is made again

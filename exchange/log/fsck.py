@@ -80,7 +80,9 @@ def _check(places: LogPlaces, generation: int, keys: LogKeys, rows: PrivateRows 
             if rows is not None and leaf.private:
                 _private(rows, generation, leaf)
             while due is not None and due.size <= frontier.size:
-                _same(due, frontier)
+                if due.size == frontier.size and due.root != frontier.root:
+                    walk.compare_all()  # a tile may say more exactly which leaf it is
+                    raise _Wrong("heads", f"the tree of {due.size} leaves was signed with another root")
                 due = next(heads, None)
         if due is not None and due.size > head.size:
             raise _Wrong("heads", f"a tree of {due.size} leaves was signed, the checkpoint has {head.size}")
@@ -115,11 +117,6 @@ def _heads(path: Path, head: Head) -> Iterator[Head]:
         raise _Wrong("heads", f"line {error} is damaged") from error
 
 
-def _same(signed: Head, frontier: Frontier) -> None:
-    if signed.size == frontier.size and signed.root != frontier.root:
-        raise _Wrong("heads", f"the tree of {signed.size} leaves was signed with another root")
-
-
 def _private(rows: PrivateRows, generation: int, leaf: Leaf) -> None:
     try:
         rows.reveal(generation, leaf.seq, leaf.private)
@@ -143,9 +140,17 @@ class _Walk:
         """
         for index in range(-(-size // WIDTH)):
             yield from self._bundle(index, min(size - index * WIDTH, WIDTH))
+        self.compare_all()
+
+    def compare_all(self) -> None:
+        """Compare what was derived since the last full tiles.
+
+        Raises:
+            _Wrong: The first tile that differs.
+        """
         for level, derived in self._derived.items():
             if derived:
-                self._compare(level, (size >> HEIGHT * level) // WIDTH)
+                self._compare(level, (self._frontier.size >> HEIGHT * level) // WIDTH)
 
     def _bundle(self, index: int, count: int) -> Iterator[Leaf]:
         name = bundle_name(index)

@@ -130,7 +130,8 @@ class Tiles:
         try:
             descriptor = os.open(self.folder / name, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
             with os.fdopen(descriptor, "rb") as file:
-                return file.read(most)
+                # A read of more than there is would set that much memory aside.
+                return file.read(min(most, os.fstat(descriptor).st_size))
         except OSError as error:
             raise LogError(
                 f"cannot read the log: {name}: {error.strerror}", "run `lockgate log fsck`"
