@@ -129,6 +129,20 @@ def test_vkey(site: Site) -> None:
     assert conforms(json.loads(output), schema("log-vkey")) == ""
 
 
+def test_a_site_of_an_older_version_gets_its_log_at_the_first_start(tmp_path: Path) -> None:
+    initialise(tmp_path / "site", "general-hospital", "edge-01")
+    found = load_site(tmp_path / "site" / "site.yaml").site
+    for path in [*found.keys.glob("log*"), *found.trust.glob("*.vkey")]:
+        path.unlink()
+    found.journal_file.parent.mkdir(parents=True)
+    found.journal_file.write_bytes(b"")
+    with open_log(found, lambda: NOW) as log:
+        vkeys = {path.read_text() for path in found.trust.glob("*.vkey")}
+        assert {line.split("+")[0] for line in vkeys} == {log.signed.origin, f"{log.signed.origin}/mldsa"}
+    assert [leaf.kind for leaf in read_log(found.log_folder)] == ["journal.sealed", "key.created"]
+    assert list(read_log(found.log_folder))[1].obj["key"] == "log"
+
+
 def test_a_log_that_is_not_there_yet(tmp_path: Path) -> None:
     initialise(tmp_path / "site", "general-hospital", "edge-01")
     found = load_site(tmp_path / "site" / "site.yaml").site

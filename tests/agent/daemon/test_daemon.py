@@ -77,9 +77,16 @@ async def test_the_loop_never_blocks_and_the_socket_answers(
         assert missing.json()["message"].startswith("cannot tell which exchange")
         refused = await answer(socket, "/holds/abc/release", {"by": "sam", "reason": "no such code"})
         assert refused.status_code == 400
+        denied = await answer(socket, "/keys/pseudonyms/rotate", {"by": "nobody at all"})
+        assert (denied.status_code, "may not" in denied.text) == (400, False)
+        audited = await answer(socket, "/log/audit", {"kind": "audit.read", "said": {"people": 0}})
+        assert audited.json()["leaf"] > 6
+        wrong = await answer(socket, "/log/audit", {"kind": "boot", "said": {}})
+        assert wrong.status_code == 400
         os.kill(os.getpid(), signal.SIGTERM)
     assert not await anyio.Path(socket).exists()
     log = site_file.parent / "state" / "log"
     kinds = [leaf.kind for leaf in await anyio.to_thread.run_sync(lambda: list(read_log(log)))]
     assert kinds[:6] == ["key.created"] * 5 + ["boot"]
+    assert {"policy.changed", "user.denied", "audit.read"} <= set(kinds)
     assert kinds[-1] == "shutdown"

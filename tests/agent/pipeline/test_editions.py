@@ -14,13 +14,21 @@ from tests.agent.pipeline.partner import detail
 from tests.support.small_studies import make_study
 
 
-def test_an_exchange_is_closed_over_both_editions_only(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("write", "recorded"), [(1, []), (2, [("R2", "partner")])], ids=["bundle", "proof"])
+def test_an_exchange_is_closed_over_both_editions_only(
+    house: House, monkeypatch: pytest.MonkeyPatch, write: int, recorded: list[tuple[str, str]]
+) -> None:
+    """Full for the site edition's bundle, or for the proof that is added when both are in the log."""
     house.arrive(make_study(1))
     house.settle()
     house.process()
 
+    written = 0
+
     def full_for_the_site(path: Path, data: bytes) -> None:
-        if path.parent.name == "site":
+        nonlocal written
+        written += path.parent.name == "site"
+        if path.parent.name == "site" and written == write:
             raise OSError(errno.ENOSPC, "No space left on device")
         write_file(path, data)
 
@@ -28,7 +36,7 @@ def test_an_exchange_is_closed_over_both_editions_only(house: House, monkeypatch
     with pytest.raises(OSError, match="No space"):
         house.deliver()
     found = detail(house)
-    assert [(one.slot, one.edition) for one in found.receipts if one.slot == "R2"] == [("R2", "partner")]
+    assert [(one.slot, one.edition) for one in found.receipts if one.slot == "R2"] == recorded
     assert attest_exchange(house.appliance, found.exchange.exchange_id) == "open"
     monkeypatch.undo()
     attest_delivery(house.appliance, delivery(house.appliance.custody, found.deliveries[0].delivery_id))

@@ -94,6 +94,16 @@ def test_a_study_in_numbers_and_digests(house: House) -> None:
     assert kinds.index("deid.applied") < kinds.index("receipt.issued") < kinds.index("instance.sent")
 
 
+def test_each_model_that_read_pixels_is_told(make_house: MakeHouse) -> None:
+    profile = "profile: headers\noptions: ['113107', '113101', '113105']\n"
+    house = make_house(profiles={"headers": profile})
+    one = house.through(make_study(1, 2))
+    runs = obj(house, "model.run")
+    assert {run["role"] for run in runs} == {"cleaner", "prover"}
+    assert {(run["exchange"], run["instances"]) for run in runs} == {(one.exchange_id, 2)}
+    assert all(len(run["sha256"]) == 64 and run["model"] for run in runs)
+
+
 def test_two_exchanges_in_one_batch_are_told_apart(house: House) -> None:
     house.arrive([*make_study(1, 2), *make_study(2, 1)])
     assert sorted(one["instances"] for one in obj(house, "instance.received")) == [1, 2]

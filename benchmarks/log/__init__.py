@@ -1,0 +1,1 @@
+"""The log in figures: appends with fsync, proofs, opening, fsck."""
