@@ -103,6 +103,8 @@ def describe(report: Report, trust: Trust | None) -> str:
         lines.append(
             f"  trust      {count} anchor{'' if count == 1 else 's'} from {trust.source or 'nowhere'}"
         )
+    if report.level is not None:
+        lines.append(f"  level      L{report.level} ({_LEVELS[report.level]})")
     lines.append(
         "  layers     " + ", ".join(f"{_LAYERS[key]} {state}" for key, state in report.layers.items())
     )
@@ -115,6 +117,9 @@ def describe(report: Report, trust: Trust | None) -> str:
 
 
 _LAYERS = {"S": "signature", "D": "digests", "C": "chain", "L": "log", "W": "witness", "T": "time"}
+
+
+_LEVELS = ("signed", "in the log", "witnessed", "stamped")
 
 
 def _anchors(named: Path | None) -> Trust:

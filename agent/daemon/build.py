@@ -25,7 +25,7 @@ from agent.pipeline.work import START, WorkerFacts
 from agent.policy.lookup import load_routes
 from agent.workers.pool import Pool
 from exchange.crosswalk.store import Crosswalk
-from exchange.domain.errors import ModelError
+from exchange.domain.errors import KeysError, ModelError
 from exchange.durable import make_folder
 from exchange.keys.domains import DomainKeys
 from exchange.keys.log import LOG_KEY, LogKeys, make_log_keys, write_vkeys
@@ -42,6 +42,7 @@ from redact.headers.profile import NameRecognition, Option
 
 MODEL_CATALOGUE = "config/models.yaml"
 _MIB = 1024 * 1024
+_WRITABLE = "let the service write there (ReadWritePaths= in its unit)"
 
 
 @dataclass(slots=True)
@@ -123,15 +124,27 @@ def open_log(site: Site, clock: Callable[[], datetime]) -> Log:
         LogError: Another daemon has the log, or it cannot be opened.
     """
     fresh = not (site.keys / LOG_KEY).exists()
-    keys = make_log_keys(site.keys) if fresh else LogKeys.from_folder(site.keys)
+    try:
+        keys = make_log_keys(site.keys) if fresh else LogKeys.from_folder(site.keys)
+    except OSError as error:
+        raise KeysError(f"cannot make the log's keys in {site.keys}: {error.strerror}", _WRITABLE) from error
     log = Log.open(log_places(site), keys, clock)
     try:
-        write_vkeys(site.trust, keys, log.generation)
+        _publish_vkeys(site, keys, log.generation)
         log.append_all(_created(site, keys, everything=log.head.seq < 0) if fresh or log.head.seq < 0 else ())
     except BaseException:
         log.close()
         raise
     return log
+
+
+def _publish_vkeys(site: Site, keys: LogKeys, generation: int) -> None:
+    try:
+        write_vkeys(site.trust, keys, generation)
+    except OSError as error:
+        raise KeysError(
+            f"cannot put the log's verifier keys into {site.trust}: {error.strerror}", _WRITABLE
+        ) from error
 
 
 def _created(site: Site, keys: LogKeys, *, everything: bool) -> list[Event]:

@@ -385,7 +385,8 @@ def refuse_moved_stores(before: Site, after: Site) -> None:
         ConfigurationError: One of them has changed.
     """
     fixed: Iterable[str] = (
-        "site", "appliance", "state", "database", "spool", "keys", "listen", "firmware_profile", "limits",
+        "site", "appliance", "state", "database", "spool", "keys", "log_heads", "listen",
+        "firmware_profile", "limits",
     )  # fmt: skip
     changed = [name for name in fixed if getattr(before, name) != getattr(after, name)]
     if changed:

@@ -180,4 +180,5 @@ def _verdict(reports: list[Report]) -> str:
     if wrong is not None:
         return str(wrong)
     stages = ", ".join(one.receipt.stage for one in reports if one.receipt is not None)
-    return f"signature, digests and chain of {stages}"
+    level = min(one.level or 0 for one in reports)
+    return f"signature, digests, chain and log (level L{level}) of {stages}"

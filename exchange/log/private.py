@@ -148,9 +148,18 @@ class PrivateRows:
             return done.rowcount > 0
 
     def forget_beyond(self, generation: int, size: int) -> None:
-        """Delete the rows of leaves that were never written, as a crash leaves them."""
+        """Delete the rows of leaves that were never written, as a crash leaves them.
+
+        Raises:
+            LogError: They could not be deleted.
+        """
         with self._lock:
-            self._rows.execute("DELETE FROM private WHERE generation = ? AND seq >= ?", (generation, size))
+            try:
+                self._rows.execute(
+                    "DELETE FROM private WHERE generation = ? AND seq >= ?", (generation, size)
+                )
+            except sqlite3.Error as error:
+                raise LogError("cannot open the log: its private rows cannot be written") from error
 
     def close(self) -> None:
         """Close the file."""

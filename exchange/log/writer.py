@@ -11,9 +11,10 @@ get into it. What names a person is in the private row.
 import fcntl
 import os
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -21,28 +22,22 @@ from typing import Self
 from exchange.domain.errors import LogError
 from exchange.durable import make_folder, write_file
 from exchange.keys.log import LogKeys
+from exchange.log.batch import Batch, LeafRef
 from exchange.log.checkpoint import Head, sign_checkpoint
 from exchange.log.events import Event, EventKind
+from exchange.log.files import LogFiles
 from exchange.log.growing import GrowingFile
 from exchange.log.heads import Heads
-from exchange.log.leaves import compose, timestamp
-from exchange.log.merkle import EMPTY_ROOT, HASH_BYTES, Frontier, leaf_hash
+from exchange.log.leaves import timestamp
+from exchange.log.merkle import EMPTY_ROOT, Frontier, leaf_hash
 from exchange.log.opening import CHECKPOINT, Found, LogPlaces, check_extension, find, read_checkpoint
 from exchange.log.predecessor import seal_journal, sealed_aside
 from exchange.log.private import PrivateRows
 from exchange.log.reader import LogReader
-from exchange.log.tiles import HEIGHT, WIDTH, Tiles, bundle_name, entry, tile_name
+from exchange.log.tiles import Tiles
 
 PRIVATE_ROWS = "private.db"
 LOCK = "lock"
-
-
-@dataclass(frozen=True, slots=True)
-class LeafRef:
-    """Where an event stands: its number (from 0) and the hash of its leaf, in hex; -1 before the first."""
-
-    seq: int
-    hash: str
 
 
 @dataclass(slots=True)
@@ -51,17 +46,6 @@ class _Waiting:
     refs: tuple[LeafRef, ...] = ()
     error: LogError | None = None
     done: bool = False
-
-
-@dataclass(slots=True)
-class _Batch:
-    """What one commit writes: bytes by the name of their file, in order."""
-
-    frontier: Frontier
-    entries: dict[str, bytearray] = field(default_factory=dict)
-    tiles: dict[str, bytearray] = field(default_factory=dict)
-    rows: dict[int, bytes] = field(default_factory=dict)
-    last: LeafRef = LeafRef(-1, "")
 
 
 class Log:
@@ -76,8 +60,8 @@ class Log:
         self._queue: list[_Waiting] = []
         self._queue_lock = threading.Lock()
         self._write_lock = threading.Lock()
-        self._files: dict[str, GrowingFile] = {}
-        self._doubtful: list[GrowingFile] = []
+        self._files: LogFiles
+        self._unsure = False
         self._unpublished = False
         self._broken = ""
         self._head = LeafRef(-1, "")
@@ -195,8 +179,7 @@ class Log:
     def close(self) -> None:
         """Give up the lock; later appends are refused."""
         with self._write_lock:
-            if not self._broken or self._lock >= 0:
-                self._broken = "it is closed"
+            self._broken = "it is closed"
             self._close_files()
             if self._lock >= 0:
                 os.close(self._lock)
@@ -227,7 +210,9 @@ class Log:
             _, leaf = next(iter(Tiles(self.folder).leaves(found.frontier.size - 1, found.frontier.size)))
             self._head = LeafRef(found.frontier.size - 1, leaf_hash(leaf).hex())
         try:
-            self._open_files(found)
+            make_folder(self.folder)
+            self._files = LogFiles(self.folder)
+            self._files.cut(found.frontier.size, found.tail)
             self._sign_found(found)
         except OSError as error:
             raise LogError(
@@ -239,26 +224,6 @@ class Log:
             self.append_all([*sealed, *found.say])
         if journal is not None:
             sealed_aside(journal)
-
-    def _open_files(self, found: Found) -> None:
-        """What grows next, cut to what counts."""
-        size = found.frontier.size
-        make_folder(self.folder)
-        if size % WIDTH or (self.folder / bundle_name(size // WIDTH)).exists():
-            self._file(bundle_name(size // WIDTH), found.tail)
-        self._cut_later(size)
-        for level in range(HEIGHT):
-            count = size >> (HEIGHT * level)
-            name = tile_name(level, count // WIDTH)
-            if count % WIDTH or (self.folder / name).exists():
-                self._file(name, count % WIDTH * HASH_BYTES)
-
-    def _cut_later(self, size: int) -> None:
-        """A batch that was never signed may have begun further bundles."""
-        index = size // WIDTH + 1
-        while (path := self.folder / bundle_name(index)).exists():
-            os.truncate(path, 0)
-            index += 1
 
     def _sign_found(self, found: Found) -> None:
         """The head of what was found is in both stores before anything is added."""
@@ -293,45 +258,29 @@ class Log:
             self._mend()
         except OSError as error:
             raise self._error(error, "check the disk") from error
-        batch = _Batch(self._frontier.copy(), last=self._head)
-        done = [(one, self._compose(batch, one.events)) for one in waiting]
+        batch, now = Batch(self._frontier.copy(), self._head), timestamp(self._clock())
+        done = [
+            (one, batch.add(one.events, now, partial(self._private.seal, self._generation)))
+            for one in waiting
+        ]
         if batch.frontier.size > self._frontier.size:
             self._commit(batch)
         for one, refs in done:
             one.refs = refs
 
-    def _compose(self, batch: _Batch, events: Sequence[Event]) -> tuple[LeafRef, ...]:
-        refs = []
-        now = timestamp(self._clock()) if events else ""
-        for event in events:
-            seq = batch.frontier.size
-            committed = ""
-            if event.private:
-                committed, batch.rows[seq] = self._private.seal(self._generation, seq, event.private)
-            leaf = compose(event, seq, now, committed)
-            batch.entries.setdefault(bundle_name(seq // WIDTH), bytearray()).extend(entry(leaf))
-            for height, node in enumerate(batch.frontier.push(leaf_hash(leaf))):
-                if not height % HEIGHT:
-                    name = tile_name(height // HEIGHT, (seq >> height) // WIDTH)
-                    batch.tiles.setdefault(name, bytearray()).extend(node)
-            refs.append(LeafRef(seq, leaf_hash(leaf).hex()))
-        if refs:
-            batch.last = refs[-1]
-        return tuple(refs)
-
-    def _commit(self, batch: _Batch) -> None:
+    def _commit(self, batch: Batch) -> None:
         if batch.rows:
             self._private.store(self._generation, batch.rows)
         touched: list[GrowingFile] = []
         try:
-            self._grow(batch.entries, touched)
-            self._grow(batch.tiles, touched)
+            self._files.grow(batch.entries, touched)
+            self._files.grow(batch.tiles, touched)
             head = Head(self._signed.origin, batch.frontier.size, batch.frontier.root)
             self._require_extension(head)
             touched.append(self._heads.file)
             self._heads.append(head)
         except (OSError, LogError) as error:
-            self._doubtful = touched
+            self._files.doubtful, self._unsure = touched, True
             self._mend_quietly()
             if isinstance(error, LogError):
                 raise
@@ -339,7 +288,7 @@ class Log:
         for file in touched:
             file.keep()
         self._frontier, self._signed, self._head = batch.frontier, head, batch.last
-        self._forget_full()
+        self._files.forget_full(self._frontier.size)
         self._unpublished = True
         try:
             self._publish()
@@ -347,29 +296,6 @@ class Log:
             # The leaves count already: leaves, tiles and head are durable. The checkpoint is written anew
             # before anything else is, or at the next start.
             return
-
-    def _grow(self, files: Mapping[str, bytearray], touched: list[GrowingFile]) -> None:
-        grown = []
-        for name, data in files.items():
-            file = self._file(name, 0)
-            grown.append(file)
-            touched.append(file)
-            file.append(bytes(data))
-        for file in grown:
-            file.sync()
-
-    def _file(self, name: str, kept: int) -> GrowingFile:
-        if name not in self._files:
-            self._files[name] = GrowingFile(self.folder / name, kept)
-        return self._files[name]
-
-    def _forget_full(self) -> None:
-        """Close the files that nothing is added to any more."""
-        growing = {bundle_name(self._frontier.size // WIDTH)}
-        counts = ((level, self._frontier.size >> (HEIGHT * level)) for level in range(HEIGHT))
-        growing.update(tile_name(level, count // WIDTH) for level, count in counts)
-        for name in [name for name in self._files if name not in growing]:
-            self._files.pop(name).close()
 
     def _require_extension(self, head: Head) -> None:
         """The disk, read back, must show that what was signed last is the beginning of what is signed now."""
@@ -400,11 +326,10 @@ class Log:
         Raises:
             OSError: The disk still fails.
         """
-        while self._doubtful:
-            self._doubtful[-1].restore()
-            self._doubtful.pop()
-            if not self._doubtful:
-                self._check_end()
+        self._files.restore()
+        if self._unsure:
+            self._check_end()
+            self._unsure = False
         self._publish()
 
     def _mend_quietly(self) -> None:
@@ -430,9 +355,6 @@ class Log:
         return LogError(f"cannot write the log {self._places.folder}: {error.strerror}", hint)
 
     def _close_files(self) -> None:
-        for file in self._files.values():
-            file.close()
-        self._files.clear()
-        for name in ("_heads", "_private"):
+        for name in ("_files", "_heads", "_private"):
             if hasattr(self, name):
                 getattr(self, name).close()

@@ -34,6 +34,7 @@ def check_receipts(box: Appliance, exchange_id: str) -> None:
         assert paths, f"no receipt of edition {edition}"
         for report in verify_bundles(paths, Request(read_trust(box.trust), datetime.now(UTC))):
             assert report.ok, report.first_error
+            assert report.level == 1, "it is in the log"
 
 
 def logged(box: Appliance, kind: str) -> list[dict[str, Any]]:

@@ -39,7 +39,7 @@ def site_file() -> Any:
         yield file
 
 
-async def answer(socket: Path, path: str, body: dict[str, str] | None = None) -> httpx.Response:
+async def answer(socket: Path, path: str, body: dict[str, Any] | None = None) -> httpx.Response:
     transport = httpx.AsyncHTTPTransport(uds=str(socket))
     async with httpx.AsyncClient(transport=transport, base_url="http://lockgate") as client:
         return await (client.get(path) if body is None else client.post(path, json=body))
