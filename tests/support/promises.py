@@ -19,6 +19,9 @@ from agent.custody.resends import WITHOUT_DELIVERY
 from exchange.dicomio.digest import dataset_sha256
 from exchange.dicomio.getters import uid
 from exchange.dicomio.header import read_header
+from exchange.keys.log import LogKeys
+from exchange.log.fsck import fsck
+from exchange.log.opening import LogPlaces
 from exchange.receipts.verify.trust import read_trust
 from exchange.receipts.verify.verifier import Request, verify_bundles
 from tests.support.appliance import Appliance
@@ -80,6 +83,7 @@ def examine(
             request = Request(read_trust(box.trust), verified_at or datetime.now(UTC))
             verdict.problems += _receipts_of(box, detail, request, verdict.receipts)
     verdict.problems += _stray_receipts(box, details)
+    verdict.problems += _log_problems(box)
     verdict.problems += _closed_lines(box, details)
     verdict.problems += named_in_the_log(box)
     return verdict
@@ -229,7 +233,18 @@ def _receipts_of(
         counted.update(f"{one['slot']} {edition}" for one in mine)
         reports = verify_bundles([box.state / one["path"] for one in mine], request)
         problems += [f"a receipt does not verify: {one.first_error}" for one in reports if not one.ok]
+        problems += [
+            "a receipt is not proved to be in the log" for one in reports if one.ok and one.level != 1
+        ]
     return problems
+
+
+def _log_problems(box: Appliance) -> list[str]:
+    """One log from the first start on, which holds together."""
+    places = LogPlaces(box.state / "log", box.folder / "keys" / "log.heads")
+    checks = fsck(places, LogKeys.from_folder(box.folder / "keys"))
+    begun = [f"the log began anew {len(checks) - 1} times"] if len(checks) > 1 else []
+    return begun + [f"the log: {one.place}: {one.problem}" for one in checks if not one.ok]
 
 
 def _stray_receipts(box: Appliance, details: Sequence[dict[str, Any]]) -> list[str]:
