@@ -176,6 +176,7 @@ def test_an_archive_that_is_down_means_only_that_the_count_is_unknown(make_house
     house.wait(seconds=6)
     assert len(looked(house)) == 1
     assert [one["answer"] for one in logged(house, "archive.asked")] == ["unreachable"] * 2
+    assert logged(house, "degraded.enter") == [{"what": "archive", "peer": "pacs"}]
 
 
 def test_the_count_of_an_archive_covers_what_came_earlier(make_house: MakeHouse) -> None:
