@@ -187,7 +187,7 @@ class ControlInterface:
             pictures = (HoldPictureAnswer(frame=one.frame, png=b64encode(one.png).decode()) for one in found)
             return HoldPicturesAnswer(hold_id=held.hold_id, pictures=tuple(pictures))
 
-        return await _answered(work)
+        return await self._answered(request, work)
 
     async def _cancel(self, request: Request) -> Response:
         body = await request.json()

@@ -16,8 +16,8 @@ from agent.pipeline.hold_pictures import pictures_of
 from exchange.domain.codes import ReasonCode
 from exchange.domain.errors import CustodyError
 from exchange.domain.exchange import DecisionKind, DecisionReason, ExchangeState
-from exchange.journal.entries import read
-from exchange.journal.events import EventKind
+from exchange.log.events import EventKind
+from exchange.log.reader import read_log
 from redact.pixels.boxes import BoxRule, boxes_at
 from tests.agent.pipeline.conftest import MakeHouse
 from tests.agent.pipeline.house import House
@@ -113,7 +113,7 @@ def test_whoever_decides_can_look_at_it(house: House) -> None:
     assert (picture == (255, 255, 255)).all(axis=2).any(), "outlined"
     said = [
         one
-        for one in read(house.appliance.configuration.site.journal_file)
+        for one in read_log(house.appliance.configuration.site.log_folder)
         if one.kind == EventKind.AUDIT_READ
     ]
     assert [(one.outcome, one.obj["hold"]) for one in said] == [("ok", hold.hold_id)]
@@ -125,7 +125,7 @@ def test_nobody_else_sees_it_and_the_refusal_is_on_record(house: House) -> None:
         pictures_of(house.appliance, hold.hold_id, "mallory")
     assert [
         one.outcome
-        for one in read(house.appliance.configuration.site.journal_file)
+        for one in read_log(house.appliance.configuration.site.log_folder)
         if one.kind == EventKind.AUDIT_READ
     ] == ["denied"]
 
