@@ -24,7 +24,12 @@ _MOST, _LEAST = 16 << 20, 8 << 20
 
 
 class Heads:
-    """The store of one appliance; the log's writer holds it."""
+    """The store of one appliance; the log's writer holds it.
+
+    Attributes:
+        last: The last head that can be read.
+        damaged: Whether whole lines after it cannot.
+    """
 
     def __init__(self, file: GrowingFile, last: Head | None, *, damaged: bool) -> None:
         """Use `Heads.open`."""

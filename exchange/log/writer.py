@@ -24,7 +24,7 @@ from exchange.durable import make_folder, write_file
 from exchange.keys.log import LogKeys
 from exchange.log.batch import Batch, LeafRef
 from exchange.log.checkpoint import Head, sign_checkpoint
-from exchange.log.events import Event, EventKind
+from exchange.log.events import Event, EventKind, Outcome
 from exchange.log.files import LogFiles
 from exchange.log.growing import GrowingFile
 from exchange.log.heads import Heads
@@ -218,8 +218,11 @@ class Log:
             raise LogError(
                 f"cannot open the log {self._places.folder}: {error.strerror}", "check the disk"
             ) from error
+        if self._heads.damaged:
+            found.say.append(Event(EventKind.ALERT, {"code": "log-heads-damaged"}, Outcome.FAILED))
         journal = self._places.journal
-        sealed = [] if found.frontier.size or journal is None else seal_journal(journal)
+        first = self._generation == 1 and not found.frontier.size
+        sealed = seal_journal(journal) if first and journal is not None else []
         if sealed or found.say:
             self.append_all([*sealed, *found.say])
         if journal is not None:

@@ -1,6 +1,7 @@
 """The journal of an older version: sealed into the first leaf, kept, never written again."""
 
 import json
+import shutil
 import stat
 from hashlib import sha256
 from pathlib import Path
@@ -48,6 +49,14 @@ def test_it_is_sealed_once_and_kept(site: LogSite) -> None:
     assert [leaf.kind for leaf in rest] == ["instance.received"] * 3
     assert journal(site).read_bytes() == b"".join(lines)
     assert stat.S_IMODE(journal(site).stat().st_mode) == 0o400
+
+
+def test_a_later_generation_does_not_seal_it_again(site: LogSite) -> None:
+    write_journal(site, 5)
+    site.fill(2)
+    shutil.rmtree(site.places.folder)
+    site.fill(1)
+    assert site.kinds() == ["log.recovered", "alert", "instance.received"]
 
 
 @pytest.mark.parametrize(("change", "line"), [("edit", 3), ("torn", 5), ("delete", 2), ("nonsense", 1)])

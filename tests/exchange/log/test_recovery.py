@@ -187,6 +187,17 @@ def test_a_torn_line_of_the_second_store_is_cut(site: LogSite, torn: bytes) -> N
     assert site.fsck().ok
 
 
+def test_a_damaged_line_of_the_second_store_is_an_alert(site: LogSite) -> None:
+    site.fill(4)
+    flip(site.places.heads, site.places.heads.stat().st_size - 30)
+    with site.open() as log:
+        assert (log.generation, log.signed.size) == (1, 5)
+    assert (site.kinds()[-1], site.read()[-1].obj["code"]) == ("alert", "log-heads-damaged")
+    with site.open() as log:
+        assert log.signed.size == 5
+    assert site.fsck().problem == "line 5 is damaged"
+
+
 def test_the_second_store_may_be_behind(site: LogSite) -> None:
     site.fill(3)
     old = site.places.heads.read_bytes()
