@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from exchange.domain.errors import KeysError
+from exchange.keys.revoking import read_revoked
 
 SIGNING_KEY = "signing.key"
 SIGNING_CERTIFICATE = "signing.crt"
@@ -71,6 +72,40 @@ class FileSigningKey:
         return self.private.sign(data, ec.ECDSA(hashes.SHA256()))
 
 
+@dataclass(frozen=True, slots=True)
+class RevokedKey:
+    """What stands in the place of a key that was revoked while the appliance runs: it signs nothing."""
+
+    spki: bytes = field(repr=False)
+    keyid: str
+    chain_pem: bytes = field(repr=False)
+    protection: str
+
+    def sign(self, data: bytes) -> bytes:  # noqa: ARG002 - no data is signed
+        """Never.
+
+        Raises:
+            KeysError: Always.
+        """
+        raise _revoked(self.keyid)
+
+
+def refuse_revoked(folder: Path, keyid: str) -> None:
+    """Refuse a key that the keys folder lists as revoked.
+
+    Raises:
+        KeysError: It is listed, or the list cannot be understood.
+    """
+    if keyid in read_revoked(folder):
+        raise _revoked(keyid)
+
+
+def _revoked(keyid: str) -> KeysError:
+    return KeysError(
+        f"cannot sign with key {keyid[:16]}: it is revoked", "make a new one: lockgate keys init"
+    )
+
+
 def read_private_file(path: Path) -> bytes:
     """Read a secret file that only its owner may read.
 
@@ -106,15 +141,33 @@ class FileKeyStore:
 
     folder: Path
 
+    def keyid(self) -> str:
+        """The name of the receipt key, whether or not it may still sign.
+
+        Raises:
+            KeysError: The file is missing, readable by others, not PEM, or not P-256.
+        """
+        return keyid_of(spki_of(self._private().public_key()))
+
+    def uncertified(self) -> FileSigningKey:
+        """The receipt-signing key without its certificate: for a request, never for a receipt.
+
+        Raises:
+            KeysError: The file is missing, readable by others, not PEM, not P-256, or the key is revoked.
+        """
+        private = self._private()
+        spki = spki_of(private.public_key())
+        refuse_revoked(self.folder, keyid_of(spki))
+        return FileSigningKey(private, b"", spki, keyid_of(spki))
+
     def signing(self) -> FileSigningKey:
         """Load the appliance's receipt-signing key.
 
         Raises:
-            KeysError: A file is missing, readable by others, not PEM, not P-256, or the certificate is of
-                another key.
+            KeysError: A file is missing, readable by others, not PEM, not P-256, the certificate is of
+                another key, or the key is revoked.
         """
-        private = self._private()
-        spki = spki_of(private.public_key())
+        key = self.uncertified()
         path = self.folder / SIGNING_CERTIFICATE
         try:
             chain_pem = path.read_bytes()
@@ -122,16 +175,17 @@ class FileKeyStore:
             certified = leaf.public_key()
         except OSError as error:
             raise KeysError(
-                f"cannot read the signing certificate {path}: {error.strerror}", "run `lockgate init`"
+                f"cannot read the signing certificate {path}: {error.strerror}",
+                "have the key certified: lockgate keys csr, then lockgate keys install",
             ) from error
         except (ValueError, UnsupportedAlgorithm) as error:
             raise KeysError(f"cannot use the signing certificate {path}: it is not PEM X.509") from error
-        if not isinstance(certified, ec.EllipticCurvePublicKey) or spki_of(certified) != spki:
+        if not isinstance(certified, ec.EllipticCurvePublicKey) or spki_of(certified) != key.spki:
             raise KeysError(
                 f"cannot use the signing key in {self.folder}: {SIGNING_CERTIFICATE} certifies another key",
-                "restore both files from one backup",
+                "restore both files from one backup, or lockgate keys csr and lockgate keys install",
             )
-        return FileSigningKey(private, chain_pem, spki, keyid_of(spki))
+        return FileSigningKey(key.private, chain_pem, key.spki, key.keyid)
 
     def _private(self) -> ec.EllipticCurvePrivateKey:
         path = self.folder / SIGNING_KEY

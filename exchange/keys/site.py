@@ -10,13 +10,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from exchange.domain.errors import KeysError
 from exchange.durable import make_folder, write_file
+from exchange.keys.certifying import certify_appliance, certify_authority, pem
 from exchange.keys.domains import KEY_BYTES, ROOT, DomainKeys, epoch_file
 from exchange.keys.log import LOG_KEY, make_log_keys, write_vkeys
 from exchange.keys.signing import SIGNING_CERTIFICATE, SIGNING_KEY, keyid_of, spki_of
@@ -25,14 +24,7 @@ from exchange.keys.storage import STORAGE_KEY, make_storage_key
 CA_KEY = "ca.key"
 CA_CERTIFICATE = "ca.crt"
 CROSSWALK_KEY = "crosswalk.key"
-MAX_NAME = 64
 
-# Extended key usages of our own, under 2.25 (ITU-T X.667: a UUID as an arc, nobody's registration needed).
-# UUID a1b06e52-0f66-4a4f-9a3c-0c7d0d7d7e01: the holder is an appliance that signs exchange receipts.
-APPLIANCE_RECEIPT_EKU = x509.ObjectIdentifier("2.25.214921789135005249558003775022496054785")
-
-_CA_LIFE = timedelta(days=20 * 365)
-_APPLIANCE_LIFE = timedelta(days=10 * 365)
 _BACKDATE = timedelta(minutes=5)  # verifiers' clocks are a little behind
 
 
@@ -84,15 +76,15 @@ def init_site_keys(
     anchor = trust / f"{slug}-{keyid_of(spki_of(ca_key.public_key()))[:12]}.pem"
     make_folder(folder)
     make_folder(trust, 0o755)
-    write_file(folder / CA_KEY, _private_pem(ca_key))
-    write_file(folder / CA_CERTIFICATE, _pem(ca), 0o644)
-    write_file(folder / SIGNING_KEY, _private_pem(key))
-    write_file(folder / SIGNING_CERTIFICATE, _pem(certificate), 0o644)
+    write_file(folder / CA_KEY, private_pem(ca_key))
+    write_file(folder / CA_CERTIFICATE, pem(ca), 0o644)
+    write_file(folder / SIGNING_KEY, private_pem(key))
+    write_file(folder / SIGNING_CERTIFICATE, pem(certificate), 0o644)
     write_file(folder / ROOT, secrets.token_bytes(KEY_BYTES))
     write_file(folder / CROSSWALK_KEY, secrets.token_bytes(KEY_BYTES))
     make_storage_key(folder)
     log_keys = make_log_keys(folder)
-    write_file(anchor, _pem(ca), 0o644)
+    write_file(anchor, pem(ca), 0o644)
     write_vkeys(trust, log_keys, 1)
     fingerprint = ca.fingerprint(hashes.SHA256()).hex()
     return SiteKeys(keyid_of(spki_of(key.public_key())), anchor, fingerprint)
@@ -115,103 +107,8 @@ def rotate_domain_keys(folder: Path) -> DomainKeys:
     return DomainKeys.from_folder(folder)
 
 
-def certify_authority(key: ec.EllipticCurvePrivateKey, site: str, start: datetime) -> x509.Certificate:
-    """A self-signed CA certificate that may certify appliances, and nothing below them (RFC 5280, 4.2.1.9).
-
-    Raises:
-        KeysError: The site's name cannot stand in a certificate.
-    """
-    name = _name(site, "Lockgate site CA")
-    builder = _builder(key.public_key(), name, name, start, _CA_LIFE)
-    usage = _usage(key_cert_sign=True, crl_sign=True)
-    builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-    builder = builder.add_extension(usage, critical=True)
-    builder = builder.add_extension(
-        x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key()), critical=False
-    )
-    return builder.sign(key, hashes.SHA256())
-
-
-def certify_appliance(
-    ca_key: ec.EllipticCurvePrivateKey,
-    ca: x509.Certificate,
-    public: ec.EllipticCurvePublicKey,
-    names: tuple[str, str],
-    start: datetime,
-) -> x509.Certificate:
-    """The certificate of an appliance's receipt key: digitalSignature and our receipt EKU.
-
-    Args:
-        ca_key: The CA's private key.
-        ca: The CA's certificate.
-        public: The appliance's public key.
-        names: Site and appliance; the verifier compares them with the receipt's `agent`.
-        start: First moment of validity.
-
-    Raises:
-        KeysError: A name cannot stand in a certificate.
-    """
-    site, appliance = names
-    builder = _builder(public, _name(site, appliance), ca.subject, start, _APPLIANCE_LIFE)
-    authority = x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key())
-    builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-    builder = builder.add_extension(_usage(digital_signature=True), critical=True)
-    builder = builder.add_extension(x509.ExtendedKeyUsage([APPLIANCE_RECEIPT_EKU]), critical=False)
-    builder = builder.add_extension(authority, critical=False)
-    return builder.sign(ca_key, hashes.SHA256())
-
-
-def _builder(
-    public: ec.EllipticCurvePublicKey, subject: x509.Name, issuer: x509.Name, start: datetime, life: timedelta
-) -> x509.CertificateBuilder:
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(public)
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(start)
-        .not_valid_after(start + life)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
-    )
-
-
-def _usage(
-    *, digital_signature: bool = False, key_cert_sign: bool = False, crl_sign: bool = False
-) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=digital_signature,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        key_cert_sign=key_cert_sign,
-        crl_sign=crl_sign,
-        encipher_only=False,
-        decipher_only=False,
-    )
-
-
-def _name(organisation: str, common: str) -> x509.Name:
-    # RFC 5280, A.1: ub-organization-name and ub-common-name.
-    if not all(1 <= len(text) <= MAX_NAME for text in (organisation, common)):
-        raise KeysError(
-            f"cannot certify this site and appliance: a name is empty or longer than {MAX_NAME} characters",
-            "change `site:` or `appliance:`",
-        )
-    return x509.Name(
-        [
-            x509.NameAttribute(NameOID.ORGANIZATION_NAME, organisation),
-            x509.NameAttribute(NameOID.COMMON_NAME, common),
-        ]
-    )
-
-
-def _pem(certificate: x509.Certificate) -> bytes:
-    return certificate.public_bytes(serialization.Encoding.PEM)
-
-
-def _private_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+def private_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    """A private key as unencrypted PEM PKCS#8: only for a file of mode 0600."""
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )

@@ -19,7 +19,7 @@ from exchange.domain.errors import KeysError
 from exchange.domain.exchange import Direction
 from exchange.keys.signing import FileSigningKey, spki_of
 from exchange.receipts.bundle import zipped
-from exchange.receipts.cms import _Delegate
+from exchange.keys.delegate import DelegatedKey
 from exchange.receipts.dsse import envelope, pae, pae_sha256
 from exchange.receipts.facts import DeliveryLink, Edition, Links, PolicyFacts, ReceiptBody, Stage, StudyFacts
 from exchange.receipts.issuer import IssuedReceipt, uuid7
@@ -206,7 +206,7 @@ def test_reference_is_keyed_and_of_one_kind() -> None:
 
 
 def test_delegate_only_signs(site: Site) -> None:
-    delegate = _Delegate(site.key)
+    delegate = DelegatedKey(site.key)
     assert delegate.key_size == 256
     assert delegate.curve.name == "secp256r1"
     assert delegate.__copy__() is delegate
@@ -231,7 +231,7 @@ def test_delegate_refuses_other_keys() -> None:
     public = rsa.generate_private_key(65537, 2048).public_key()
     spki = public.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
     with pytest.raises(KeysError):
-        _Delegate(FileSigningKey(ec.generate_private_key(ec.SECP256R1()), b"", spki, ""))
+        DelegatedKey(FileSigningKey(ec.generate_private_key(ec.SECP256R1()), b"", spki, ""))
 
 
 def test_envelope_has_one_signature_by_the_key(site: Site, chain: list[IssuedReceipt]) -> None:
