@@ -15,6 +15,7 @@ from agent.config.answers import (
 )
 from agent.config.firmware import FirmwareProfile
 from agent.config.init import InitAnswer
+from agent.config.key_answers import InstalledAnswer, KeysAnswer, MadeKeyAnswer, RevokedAnswer
 from agent.config.models import Site
 from agent.config.profile_file import ProfileFile
 from agent.config.schemas import schema_text
@@ -55,6 +56,10 @@ MODELS: dict[str, type[BaseModel]] = {
     "log-export": LogExportAnswer,
     "log-fsck": LogChecksAnswer,
     "log-vkey": LogKeysAnswer,
+    "keys": KeysAnswer,
+    "keys-init": MadeKeyAnswer,
+    "keys-install": InstalledAnswer,
+    "keys-revoke": RevokedAnswer,
 }
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ VERBS = {
     "holds": "List, show, release, redact and reject holds.",
     "reidentify": "Open one entry of the crosswalk: whose pseudonym is it.",
     "log": "Show, export, check and prove the log of everything that happened.",
-    "keys": "Rotate the keys of pseudonyms.",
+    "keys": "Show, certify, revoke and rotate the appliance's keys.",
     "doctor": "Check this box and its peers.",
     "profiles": "List, show and compare de-identification profiles.",
     "models": "List and fetch the model files that read pixels.",

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 
 from agent.config.models import Site
-from agent.daemon.build import open_log
+from agent.pipeline.opening import open_log
 from agent.pipeline.people import people_reference
 from exchange.domain.errors import LogError
 from exchange.keys.domains import DomainKeys

@@ -7,6 +7,7 @@ a person of the site file; each logged before it is answered.
 
 from base64 import b64encode
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from typing import Any
 
 import anyio.to_thread
@@ -16,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from agent.config.key_answers import InstalledAnswer, MadeKeyAnswer, RevokedAnswer
 from agent.custody.holds import list_holds
 from agent.custody.listings import find_exchange, list_exchanges, show_exchange
 from agent.custody.records import ExchangeRecord
@@ -42,6 +44,7 @@ from agent.pipeline.appliance import Appliance
 from agent.pipeline.decide import Verdict, cancel_exchange, decide_hold, find_hold
 from agent.pipeline.hold_pictures import pictures_of
 from agent.pipeline.people import actor_reference
+from agent.pipeline.receipt_keys import install, make_key, revoke, running
 from agent.pipeline.reidentify import Question, Resolved, reidentify
 from agent.pipeline.rotate import rotate_pseudonyms
 from agent.pipeline.urge import retry, set_priority
@@ -56,6 +59,7 @@ from exchange.domain.exchange import (
     Priority,
     Role,
 )
+from exchange.keys.revoking import RevocationReason
 from exchange.log.events import Event, EventKind, Outcome
 
 
@@ -85,6 +89,9 @@ class ControlInterface:
             Route("/crosswalk/openings", self._open_crosswalk, methods=["POST"]),
             Route("/log/audit", self._audit, methods=["POST"]),
             Route("/keys/pseudonyms/rotate", self._rotate, methods=["POST"]),
+            Route("/keys/receipts/init", self._make_key, methods=["POST"]),
+            Route("/keys/receipts/install", self._install, methods=["POST"]),
+            Route("/keys/receipts/revoke", self._revoke, methods=["POST"]),
         ]
         return Starlette(routes=routes)
 
@@ -240,6 +247,35 @@ class ControlInterface:
 
         def work() -> RotateAnswer:
             return RotateAnswer(key="pseudonyms", epoch=rotate_pseudonyms(self._appliance, str(body["by"])))
+
+        return await self._answered(request, work)
+
+    async def _make_key(self, request: Request) -> Response:
+        body = await request.json()
+
+        def work() -> MadeKeyAnswer:
+            with running(self._appliance) as keys:
+                return make_key(keys, str(body["by"]))
+
+        return await self._answered(request, work)
+
+    async def _install(self, request: Request) -> Response:
+        body = await request.json()
+
+        def work() -> InstalledAnswer:
+            chain, anchors = str(body["chain"]).encode(), str(body.get("anchors", "")).encode()
+            with running(self._appliance) as keys:
+                return install(keys, str(body["by"]), chain, anchors)
+
+        return await self._answered(request, work)
+
+    async def _revoke(self, request: Request) -> Response:
+        body = await request.json()
+
+        def work() -> RevokedAnswer:
+            since, reason = datetime.fromisoformat(body["invalidFrom"]), RevocationReason(body["reason"])
+            with running(self._appliance) as keys:
+                return revoke(keys, str(body["by"]), str(body["keyid"]), since, reason)
 
         return await self._answered(request, work)
 

@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Iterable
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from importlib import metadata
@@ -48,6 +49,7 @@ from agent.pipeline.configuration import Configuration
 from agent.pipeline.housekeeping import keep_house
 from agent.pipeline.notices import take_notice
 from agent.pipeline.policies import log_policies, log_roles
+from agent.pipeline.receipt_keys import take_key
 from agent.pipeline.retire import sweep_frozen
 from agent.pipeline.schedule import recover, start, tick
 from agent.pipeline.work import WARM, WarmTask
@@ -57,7 +59,6 @@ from exchange.intake.dicom import DicomIntake
 from exchange.intake.embedded import EmbeddedServer
 from exchange.intake.listener import DicomListener, IntakeLimits
 from exchange.log.events import Event, EventKind, Outcome
-from exchange.receipts.issuer import ReceiptIssuer
 
 log = structlog.get_logger()
 
@@ -272,7 +273,8 @@ class Daemon:
         before, appliance.configuration = appliance.configuration, configuration
         self._ae_titles.accept(configuration.site.accepted_ae_titles)
         facts = agent_facts(configuration, self._parts.firmware)
-        appliance.issuer = ReceiptIssuer(appliance.issuer.key, facts, appliance.clock)
+        appliance.issuer = replace(appliance.issuer, agent=facts)
+        take_key(appliance)
         digest = configuration.loaded.sha256
         appliance.log.append(Event(EventKind.CONFIG_CHANGED, {"configSha256": digest}))
         log_policies(appliance)

@@ -23,13 +23,18 @@ def signing_key(surroundings: Surroundings) -> Answer:
     from exchange.keys.signing import FileKeyStore
 
     key = FileKeyStore(surroundings.site.keys).signing()
-    leaf = x509.load_pem_x509_certificates(key.chain_pem)[0]
-    status, detail = expiry(leaf, surroundings.now)
+    chain = x509.load_pem_x509_certificates(key.chain_pem)
+    # What ends first ends the rest with it: a verifier wants every certificate of the chain to hold.
+    status, detail = expiry(min(chain, key=lambda one: one.not_valid_after_utc), surroundings.now)
     return status, f"{key.keyid[:16]}, in a {key.protection}, {detail}", _renewal(status)
 
 
 def _renewal(status: Status) -> str:
-    return "" if status is Status.PASS else "certify the appliance's key anew before the date"
+    return (
+        ""
+        if status is Status.PASS
+        else "certify the key anew before the date: lockgate keys csr, then lockgate keys install"
+    )
 
 
 def expiry(certificate: x509.Certificate, now: datetime) -> tuple[Status, str]:

@@ -19,6 +19,7 @@ from agent.pipeline.turns import Turns
 from agent.workers.pool import Pool
 from exchange.crosswalk.store import Crosswalk
 from exchange.keys.domains import DomainKeys
+from exchange.keys.signing import RevokedKey
 from exchange.log.writer import Log
 from exchange.receipts.issuer import ReceiptIssuer
 from exchange.spool.store import Spool
@@ -93,3 +94,8 @@ class Appliance:
     degraded: Degraded = field(default_factory=Degraded, repr=False)
     unrecorded: Callable[[], datetime | None] = lambda: None
     attesting: Lock = field(default_factory=Lock, repr=False)
+
+    @property
+    def can_sign(self) -> bool:
+        """Whether there is a receipt key; while it is revoked, nothing is begun and nothing leaves."""
+        return not isinstance(self.issuer.key, RevokedKey)

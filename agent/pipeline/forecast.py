@@ -33,7 +33,7 @@ class Forecast:
 
     Attributes:
         code: `circuit-open`, `too-large`, `refused-before`, `certificate-expires`, `certificate-expired`,
-            `certificate-unreadable`, `disk-too-small`, `peer-unknown`.
+            `certificate-unreadable`, `disk-too-small`, `peer-unknown`, `receipt-key-revoked`.
         destination: The peer that it concerns; "" for the appliance itself.
         certain: Whether it cannot be otherwise.
         text: What; names of the site file, counts and sizes only.
@@ -62,13 +62,19 @@ def known(appliance: Appliance) -> Known:
 
 
 def of_appliance(appliance: Appliance) -> tuple[Forecast, ...]:
-    """What concerns the appliance itself: the disk, and the certificates that it listens with."""
+    """What concerns the appliance itself: receipt key, disk, and the certificates that it listens with."""
     tls, web = appliance.configuration.site.listen.dicom_tls, appliance.configuration.site.listen.dicomweb
     own = [path for path in (tls.cert if tls else None, web.cert if web else None) if path is not None]
-    found = [*_disk(appliance)]
+    found = [*_receipt_key(appliance), *_disk(appliance)]
     for path in own:
         found += _certificate(path, "", appliance.clock())
     return tuple(found)
+
+
+def _receipt_key(appliance: Appliance) -> Iterator[Forecast]:
+    if not appliance.can_sign:
+        text = "the receipt key is revoked: nothing is cleaned, sent or attested"
+        yield Forecast("receipt-key-revoked", "", True, text, "make a new one: lockgate keys init")
 
 
 def of_peer(appliance: Appliance, destination: str, facts: Known) -> tuple[Forecast, ...]:

@@ -132,6 +132,9 @@ def failed(appliance: Appliance, workflow_id: str, failure: StepFailed) -> None:
     if disk_is_full(appliance):
         log.error("waiting for free disk space", exchange_id=exchange_id, step=failure.step)
         return  # no attempt is lost: the schedule takes this one up again
+    if not appliance.can_sign:
+        log.error("waiting for a receipt key", exchange_id=exchange_id, step=failure.step)
+        return  # as above, once there is one
     if attempt.number >= appliance.configuration.site.limits.attempts:
         code = (
             ReasonCode.POISON if failure.kind in {"WorkerCrashed", "WorkerTimeout"} else ReasonCode.INTERNAL

@@ -68,10 +68,11 @@ def tick(appliance: Appliance, engine: Engine) -> datetime:
     ask_overdue(appliance)
     for exchange in unrouted_settled(appliance.custody):
         reroute(appliance, exchange)
-    _take_up(appliance, engine)
-    _hand_over_studies(appliance, engine)
-    _hand_over_deliveries(appliance, engine)
-    _issue_owed(appliance)
+    if appliance.can_sign:
+        _take_up(appliance, engine)
+        _hand_over_studies(appliance, engine)
+        _hand_over_deliveries(appliance, engine)
+        _issue_owed(appliance)
     return _next_look(appliance, began)
 
 

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from exchange.domain.errors import KeysError
 from exchange.keys.domains import ROOT
 from exchange.keys.installing import FORMER
+from exchange.keys.log import LOG_COSIGNER_KEY, LOG_KEY, LOG_PRIVATE_KEY
 from exchange.keys.revoking import Revocation, read_revoked
 from exchange.keys.signing import SIGNING_CERTIFICATE, SIGNING_KEY, FileKeyStore, keyid_of, read_private_file
 from exchange.keys.site import CA_CERTIFICATE, CA_KEY, CROSSWALK_KEY
@@ -22,7 +23,8 @@ class KeptKey:
     """One key.
 
     Attributes:
-        purpose: `receipts`, `site-ca`, `pseudonyms` (with the epoch's number), `crosswalk`, `storage`.
+        purpose: `receipts`, `site-ca`, `pseudonyms` (with the epoch's number), `crosswalk`, `storage`,
+            `log` (which).
         state: `current`, `former`, `revoked`, `uncertified`, or `unusable: why`.
         keyid: Of a key pair; "" for a secret, of which nothing is shown.
         protection: Where the private half or the secret lives: `file`, or `elsewhere` when not on this box.
@@ -99,10 +101,19 @@ def _secrets(folder: Path) -> tuple[KeptKey, ...]:
         epoch = path.name.removeprefix(ROOT).lstrip(".") or "0"
         if epoch.isdigit():
             found.append(_secret(path, f"pseudonyms, epoch {epoch}"))
-    for name, purpose in ((CROSSWALK_KEY, "crosswalk"), (STORAGE_KEY, "storage")):
+    for name, purpose in _NAMED:
         if (folder / name).exists():
             found.append(_secret(folder / name, purpose))
     return tuple(found)
+
+
+_NAMED = (
+    (CROSSWALK_KEY, "crosswalk"),
+    (STORAGE_KEY, "storage"),
+    (LOG_KEY, "log, Ed25519"),
+    (LOG_COSIGNER_KEY, "log, ML-DSA-44"),
+    (LOG_PRIVATE_KEY, "log, private rows"),
+)
 
 
 def _secret(path: Path, purpose: str) -> KeptKey:

@@ -35,6 +35,7 @@ class EventKind(StrEnum):
     CROSSWALK_OPEN = "crosswalk.open"
     CROSSWALK_DENIED = "crosswalk.denied"
     KEY_CREATED = "key.created"
+    KEY_CERTIFIED = "key.certified"  # a CA's certificate was put in use
     KEY_ROTATED = "key.rotated"
     KEY_REVOKED = "key.revoked"
     BOOT = "boot"

@@ -12,7 +12,7 @@ from agent.config.init import initialise
 from agent.config.load import load_site
 from agent.config.models import Site
 from agent.config.shipped import shipped
-from agent.daemon.build import open_log
+from agent.pipeline.opening import open_log
 from exchange.log.events import Event, EventKind, Outcome
 from exchange.log.reader import LogReader, read_log
 from exchange.receipts.verify.log import parse_vkey

@@ -13,12 +13,12 @@ from agent.config.firmware import detect_machine, firmware_profile
 from agent.config.init import initialise
 from agent.config.load import load_site
 from agent.custody.database import open_database
-from agent.daemon.build import open_log
 from agent.doctor import box, software, stores, trust, wires
 from agent.doctor.examination import BUDGET_SECONDS, CHECKS, examine
 from agent.doctor.results import CheckResult, DoctorAnswer, Status, worst
 from agent.doctor.runner import Answer, Check, run_checks
 from agent.doctor.surroundings import Surroundings
+from agent.pipeline.opening import open_log
 from exchange.domain.errors import KeysError, PeerUnavailable
 from exchange.log.events import Event, EventKind
 from tests.support.plugins import install

@@ -3,6 +3,7 @@
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -15,6 +16,7 @@ from agent.pipeline import schedule
 from agent.pipeline.circuit import note_attempt
 from agent.pipeline.schedule import DELIVER, DELIVERIES, PROCESS, STUDIES, recover, start, tick
 from exchange.domain.exchange import Direction, ExchangeState, Priority
+from exchange.keys.signing import RevokedKey
 from tests.agent.custody.world import World
 from tests.agent.pipeline.conftest import MakeHouse
 from tests.agent.pipeline.house import House
@@ -230,3 +232,14 @@ def test_a_start_asks_for_no_more_than_can_run(works: Works, make_house: MakeHou
     start(works.house.appliance, engine)
     tick(works.house.appliance, engine)
     assert len(engine.in_flight(STUDIES)) == 2
+
+
+def test_nothing_is_begun_while_the_receipt_key_is_revoked(house: House, works: Works) -> None:
+    engine, key = works.engine(), house.appliance.issuer.key
+    revoked = RevokedKey(key.spki, key.keyid, key.chain_pem, key.protection)
+    house.appliance.issuer = replace(house.appliance.issuer, key=revoked)
+    (waiting,) = settled(house, "outgoing", 1)
+    tick(house.appliance, engine)
+    assert (works.began, engine.in_flight(STUDIES)) == ([], frozenset())
+    house.appliance.issuer = replace(house.appliance.issuer, key=key)
+    works.until(lambda: works.began == [waiting], engine)

@@ -15,10 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exchange.domain.errors import KeysError
+from exchange.keys.certifying import APPLIANCE_RECEIPT_EKU
 from exchange.keys.domains import KEY_BYTES, DomainKeys, derive
 from exchange.keys.log import LogKeys
 from exchange.keys.signing import MAX_KEY_FILE, FileKeyStore, keyid_of, read_private_file
-from exchange.keys.certifying import APPLIANCE_RECEIPT_EKU
 from exchange.keys.site import SiteKeys, init_site_keys, rotate_domain_keys
 from exchange.receipts.verify.trust import APPLIANCE_RECEIPT_EKU as VERIFIER_EKU
 

@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from exchange.keys.signing import FileSigningKey, keyid_of, spki_of
 from exchange.keys.certifying import APPLIANCE_RECEIPT_EKU
+from exchange.keys.signing import FileSigningKey, keyid_of, spki_of
 from exchange.receipts.bundle import bundle_files, zipped
 from exchange.receipts.cms import detached_signature
 from exchange.receipts.dsse import envelope, pae

@@ -10,8 +10,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from exchange.keys.signing import FileSigningKey, keyid_of, spki_of
 from exchange.keys.certifying import certify_appliance
+from exchange.keys.signing import FileSigningKey, keyid_of, spki_of
 from exchange.receipts.facts import AgentFacts, Edition, Stage
 from exchange.receipts.issuer import IssuedReceipt, ReceiptIssuer
 from exchange.receipts.verify.cms import check_detached

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 
 from exchange.domain.errors import KeysError
 from exchange.domain.exchange import Direction
+from exchange.keys.delegate import DelegatedKey
 from exchange.keys.signing import FileSigningKey, spki_of
 from exchange.receipts.bundle import zipped
-from exchange.keys.delegate import DelegatedKey
 from exchange.receipts.dsse import envelope, pae, pae_sha256
 from exchange.receipts.facts import DeliveryLink, Edition, Links, PolicyFacts, ReceiptBody, Stage, StudyFacts
 from exchange.receipts.issuer import IssuedReceipt, uuid7
