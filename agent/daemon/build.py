@@ -19,6 +19,7 @@ from agent.inference.readers import open_store
 from agent.pipeline.appliance import Appliance, Folders
 from agent.pipeline.configuration import Configuration
 from agent.pipeline.deliver import deliver, delivery_failed
+from agent.pipeline.kernel_clock import clock_source
 from agent.pipeline.opening import open_log
 from agent.pipeline.process import failed, process
 from agent.pipeline.schedule import DELIVER, DELIVERIES, MOST_DELIVERIES, PROCESS, STUDIES
@@ -88,6 +89,8 @@ def build(configuration: Configuration, stack: ExitStack, clock: Callable[[], da
     slots = worker_slots(site, firmware)
     pool = Pool(slots, START, worker_facts(firmware, configuration.site.proof.dciodvfy))
     stack.callback(pool.close, 2.0)
+    facts = agent_facts(configuration, firmware)
+    issuer = ReceiptIssuer(FileKeyStore(site.keys).signing(), facts, clock, clock_source=clock_source)
     appliance = Appliance(
         configuration=configuration,
         folders=folders,
@@ -96,7 +99,7 @@ def build(configuration: Configuration, stack: ExitStack, clock: Callable[[], da
         log=log,
         domain_keys=DomainKeys.from_folder(site.keys),
         crosswalk=crosswalk,
-        issuer=ReceiptIssuer(FileKeyStore(site.keys).signing(), agent_facts(configuration, firmware), clock),
+        issuer=issuer,
         pool=pool,
         slots=slots,
         firmware_profile=firmware.profile,

@@ -1,6 +1,5 @@
 """Checks of the box: interpreter, firmware profile, memory, limits, clock, time zone, locale."""
 
-import ctypes
 import locale
 import os
 import resource
@@ -13,13 +12,13 @@ from agent.doctor.results import Status
 from agent.doctor.runner import Answer
 from agent.doctor.stores import log_end
 from agent.doctor.surroundings import Surroundings
+from agent.pipeline.kernel_clock import UNSYNCHRONISED, kernel_clock_status
 
 LEAST_PYTHON = (3, 11)
 # No Lockgate was written before this day: an earlier clock is wrong.
 BUILT_AFTER = datetime(2026, 1, 1, tzinfo=UTC)
 _FILES_WANTED = 4096
 _FILES_LEAST = 1024
-_UNSYNCHRONISED = 0x40  # STA_UNSYNC, adjtimex(2)
 _BACKWARDS = timedelta(seconds=5)
 
 
@@ -101,22 +100,9 @@ def clock_synchronised(_: Surroundings) -> Answer:
     status = kernel_clock_status()
     if status is None:
         return Status.SKIP, "the kernel does not say"
-    if status & _UNSYNCHRONISED:
+    if status & UNSYNCHRONISED:
         return Status.WARN, "nothing keeps the clock right", "run systemd-timesyncd or chrony"
     return Status.PASS, "kept by NTP"
-
-
-def kernel_clock_status() -> int | None:
-    """`status` of adjtimex(2) in reading mode; None where there is no such call."""
-    # struct timex on 64-bit Linux: modes, padding, five longs, then status.
-    buffer = ctypes.create_string_buffer(512)
-    try:
-        answered = ctypes.CDLL(None, use_errno=True).adjtimex(buffer)
-    except (AttributeError, OSError):
-        return None
-    if answered < 0 or ctypes.sizeof(ctypes.c_long) != 8:
-        return None
-    return int.from_bytes(buffer.raw[48:52], sys.byteorder)
 
 
 def time_zone(_: Surroundings) -> Answer:

@@ -1,11 +1,13 @@
 """What the receipts of an exchange say, from custody's record of it and nothing else."""
 
+import json
 from collections import Counter
 from collections.abc import Sequence
+from hashlib import sha256
 from typing import Any
 
 from agent.custody.listings import ExchangeDetail
-from agent.custody.records import DecisionRecord, DeliveryRecord, Effect, FrozenInstance
+from agent.custody.records import DecisionRecord, DeliveryRecord, Effect, FrozenInstance, HoldRecord
 from agent.custody.resends import WITHOUT_DELIVERY
 from agent.pipeline.appliance import Appliance
 from agent.pipeline.epochs import RETAINED
@@ -63,7 +65,7 @@ def body_of(
         reconciliation=_reconciliation(detail) if detail.frozen else None,
         reidentification=_reidentification(detail) if detail.frozen else None,
         checks=tuple(CheckFacts(one.finding_id, one.severity, one.evidence) for one in detail.findings),
-        review=tuple(_review(appliance, one) for one in detail.decisions),
+        review=tuple(_review(appliance, detail, one) for one in detail.decisions),
         delivery=delivery,
         completeness=_completeness(detail, sent),
         destinations=destinations,
@@ -168,9 +170,9 @@ def _study(appliance: Appliance, detail: ExchangeDetail) -> StudyFacts:
 
 
 def _policy(appliance: Appliance, detail: ExchangeDetail) -> PolicyFacts:
-    released = any(
-        one.kind is DecisionKind.RELEASE and one.code not in STANDING_CODES for one in detail.decisions
-    )
+    released = [
+        one for one in detail.decisions if one.kind is DecisionKind.RELEASE and one.code not in STANDING_CODES
+    ]
     rejected = detail.exchange.state is ExchangeState.REJECTED
     decision = "rejected" if rejected else "released" if released else "pass"
     if detail.exchange.error_code in WITHOUT_DELIVERY:
@@ -180,6 +182,7 @@ def _policy(appliance: Appliance, detail: ExchangeDetail) -> PolicyFacts:
         sha256=detail.exchange.config_sha256 or appliance.configuration.loaded.sha256,
         rules=tuple(dict.fromkeys(one.code for one in detail.holds)),
         decision=decision,
+        overridden_by=_person(appliance, released[-1].by_asserted) if released else "",
     )
 
 
@@ -299,6 +302,7 @@ def _pixel(detail: ExchangeDetail) -> PixelFacts | None:
         instances=len(touched),
         reviewed_by_human="yes" if any(map(_looked_at, detail.decisions)) else "no",
         ocr_models=_models(counts.get("cleanerModels", ())),
+        golden_sha256=str(counts.get("goldenSha256", "")),
     )
 
 
@@ -324,14 +328,33 @@ def _models(listed: Any) -> tuple[OcrModel, ...]:
     return tuple(OcrModel(one["name"], one["version"], one["sha256"]) for one in listed)
 
 
-def _review(appliance: Appliance, decision: DecisionRecord) -> ReviewFacts:
-    key = appliance.domain_keys.key(PEOPLE)
+def _person(appliance: Appliance, name: str) -> str:
+    return keyed_reference(appliance.domain_keys.key(PEOPLE), Reference.USER, name)
+
+
+def _item_sha256(hold: HoldRecord) -> str:
+    """What was decided about, as it was shown; it holds element paths and boxes, no values."""
+    item = {
+        "exchange": hold.exchange_id,
+        "code": hold.code,
+        "path": hold.path,
+        "detail": hold.detail,
+        "stage": hold.stage,
+        "attempt": hold.attempt,
+        "openedAt": timestamp(hold.opened_at),
+    }
+    return sha256(json.dumps(item, sort_keys=True, separators=(",", ":")).encode("ascii")).hexdigest()
+
+
+def _review(appliance: Appliance, detail: ExchangeDetail, decision: DecisionRecord) -> ReviewFacts:
+    about = next((one for one in detail.holds if one.hold_id == decision.hold_id), None)
     return ReviewFacts(
-        user_ref=keyed_reference(key, Reference.USER, decision.by_asserted),
+        user_ref=_person(appliance, decision.by_asserted),
         role=decision.role.value,
         decision=decision.kind.value,
         meaning=decision.reason_code.value,
         at=timestamp(decision.decided_at),
+        item_sha256=_item_sha256(about) if about else "",
         person=decision.by_asserted,
         local_user=decision.local_user,
         reason_text=decision.reason_text,

@@ -25,6 +25,7 @@ from exchange.domain.source import Source
 from redact.headers.profile import IDENTITY, Profile
 from redact.headers.tables import edition
 from redact.identifiers.dates import shift_date
+from redact.ocr.golden import golden_sha256
 from redact.stage import CleanedInstance
 
 _STUDY_DATE = 0x00080020
@@ -227,6 +228,7 @@ def _counts(rows: Iterable[FrozenInstance], parts: Sequence[CleanedPart], profil
         "proofMethod": METHOD,
         "cleanerModels": _models(parts[0].cleaner),
         "proverModels": _models(parts[0].prover),
+        **({"goldenSha256": golden_sha256()} if parts[0].cleaner else {}),
         **_names(parts, profile),
     }
 

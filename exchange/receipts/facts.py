@@ -64,7 +64,11 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class AgentFacts:
-    """Who signed: the appliance and what it ran. Digests are lower-case hex, "" when not known."""
+    """Who signed: the appliance and what it ran. Digests are lower-case hex, "" when not known.
+
+    Attributes:
+        sbom_sha256: Of the installed distributions: sorted `name==version` lines, joined by newlines.
+    """
 
     id: str
     site: str
@@ -72,7 +76,7 @@ class AgentFacts:
     sbom_sha256: str = ""
     config_sha256: str = ""
     firmware_profile: str = ""
-    clock: str = "system"  # what the time was taken from: system, ntp, ptp
+    clock: str = "system"  # synchronised, unsynchronised; system: whether it is kept right is not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,12 +141,17 @@ class NameRecogniserFacts:
 
 @dataclass(frozen=True, slots=True)
 class PixelFacts:
-    """What was done to pixels: regions removed, in how many instances, read by which models."""
+    """What was done to pixels: regions removed, in how many instances, read by which models.
+
+    Attributes:
+        golden_sha256: Of the set of golden pictures that the readers read correctly before they were used.
+    """
 
     regions: int
     instances: int
     reviewed_by_human: str = "no"
     ocr_models: tuple[OcrModel, ...] = ()
+    golden_sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +220,12 @@ class ModelFacts:
 
 @dataclass(frozen=True, slots=True)
 class ReviewFacts:
-    """A person's decision. Partners see role, reason code and a keyed reference, the site who and why."""
+    """A person's decision. Partners see role, reason code and a keyed reference, the site who and why.
+
+    Attributes:
+        item_sha256: Of what was decided about: the hold, as JSON (sorted keys, no spaces, ASCII) of
+            its exchange, code, path, detail, stage, attempt and openedAt.
+    """
 
     user_ref: str
     role: str

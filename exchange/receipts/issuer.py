@@ -5,7 +5,7 @@ The caller makes the bundle durable before it acts on it (R1: before the first b
 
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from exchange.keys.signing import SigningKey
@@ -47,12 +47,14 @@ class ReceiptIssuer:
         agent: Who signs and what it runs.
         clock: Timezone-aware now.
         entropy: Random bytes for receipt ids.
+        clock_source: What keeps the clock right at the moment, as `AgentFacts.clock`.
     """
 
     key: SigningKey
     agent: AgentFacts
     clock: Callable[[], datetime]
     entropy: Callable[[int], bytes] = secrets.token_bytes
+    clock_source: Callable[[], str] = lambda: "system"
 
     def ticket(self) -> Ticket:
         """A new receipt id and time, to be shared by both editions (and kept over a crash)."""
@@ -81,7 +83,7 @@ class ReceiptIssuer:
             KeysError: The key cannot sign.
         """
         ticket = self.ticket() if ticket is None else ticket
-        agent = agent_group(self.agent, self.key.protection)
+        agent = agent_group(replace(self.agent, clock=self.clock_source()), self.key.protection)
         payload = statement(ticket, (stage, edition), agent, body, links)
         data = zipped(bundle_files(ticket.receipt_id, payload, self.key))
         return IssuedReceipt(ticket.receipt_id, edition, stage, pae_sha256(payload), data, payload)

@@ -8,6 +8,8 @@ about a patient's.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
+from hashlib import sha256
 
 import numpy as np
 from rapidfuzz import fuzz
@@ -48,6 +50,16 @@ def golden_pictures() -> tuple[Golden, ...]:
         _turned(_drawn("turned by a quarter", "FIELD 936", 60, 240, 0.6)),
         Golden("without text", _ground(100)),
     )
+
+
+@cache
+def golden_sha256() -> str:
+    """Digest of the set: every case's name, text, place and pixels."""
+    digest = sha256()
+    for one in golden_pictures():
+        digest.update(repr((one.name, one.text, one.box, one.picture.shape)).encode("utf-8"))
+        digest.update(np.ascontiguousarray(one.picture).tobytes())
+    return digest.hexdigest()
 
 
 def not_golden(reader: TextReader) -> Iterator[str]:

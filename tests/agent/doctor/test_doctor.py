@@ -18,6 +18,7 @@ from agent.doctor.examination import BUDGET_SECONDS, CHECKS, examine
 from agent.doctor.results import CheckResult, DoctorAnswer, Status, worst
 from agent.doctor.runner import Answer, Check, run_checks
 from agent.doctor.surroundings import Surroundings
+from agent.pipeline.kernel_clock import clock_source, kernel_clock_status
 from agent.pipeline.opening import open_log
 from exchange.domain.errors import KeysError, PeerUnavailable
 from exchange.log.events import Event, EventKind
@@ -280,8 +281,10 @@ def test_a_full_disk_is_told(site_file: Path) -> None:
 
 
 def test_the_kernel_is_asked_for_the_clock() -> None:
-    status = box.kernel_clock_status()
+    status = kernel_clock_status()
     assert status is None or status >= 0
+    said = "system" if status is None else "unsynchronised" if status & 0x40 else "synchronised"
+    assert clock_source() == said
 
 
 def test_a_stranger_that_owns_our_names_is_found(

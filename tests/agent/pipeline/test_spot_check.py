@@ -9,6 +9,7 @@ from agent.pipeline.decide import Verdict, decide_hold
 from exchange.domain.codes import ReasonCode
 from exchange.domain.errors import CustodyError
 from exchange.domain.exchange import DecisionKind, DecisionReason, ExchangeState
+from redact.ocr.golden import golden_sha256
 from redact.pixels.boxes import BoxRule, boxes_at
 from tests.agent.pipeline.conftest import MakeHouse
 from tests.agent.pipeline.house import House
@@ -71,6 +72,7 @@ def test_whoever_looks_releases_it_and_the_receipt_says_so(make_house: MakeHouse
     cleaning = said["deidentification"]
     assert cleaning["proof"]["passed"] == "yes"  # type: ignore[index]
     assert cleaning["pixel"]["reviewedByHuman"] == "yes"  # type: ignore[index]
+    assert cleaning["pixel"]["goldenSha256"] == golden_sha256()  # type: ignore[index]
 
 
 def test_it_can_be_rejected_and_not_redacted(make_house: MakeHouse) -> None:
