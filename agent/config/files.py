@@ -11,7 +11,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
-from agent.config.models import DicomwebListener, Peer
+from agent.config.models import DicomwebListener, DicomwebPeer, Peer, ReceiptsEndpoint
 from agent.config.remarks import Remark, Subject
 from agent.config.source import Path as Place
 
@@ -76,6 +76,8 @@ def _peer(place: Place, peer: Peer, now: datetime) -> Iterator[Remark]:
         yield from _web_peer((*place, "dicomweb"), peer, now)
     if peer.folder is not None:
         yield from _writable((*place, "folder", "path"), peer.folder.path)
+    if peer.receipts is not None:
+        yield from _receipts((*place, "receipts"), peer.receipts, now)
     encrypted = peer.dicomweb is not None and peer.dicomweb.url.startswith("https:")
     encrypted = encrypted or (peer.dicom is not None and peer.dicom.tls is not None)
     if peer.pin is not None and not encrypted:
@@ -88,6 +90,19 @@ def _web_peer(place: Place, peer: Peer, now: datetime) -> Iterator[Remark]:
         return
     if web.url.startswith("http:") and not _is_loopback(web.url):
         yield Remark((*place, "url"), "studies would go out unencrypted", "use https", "warning")
+    yield from _web_files(place, web, now)
+
+
+def _receipts(place: Place, endpoint: ReceiptsEndpoint, now: datetime) -> Iterator[Remark]:
+    if endpoint.url.startswith("http:") and not _is_loopback(endpoint.url):
+        yield Remark((*place, "url"), "receipts would go out unencrypted", "use https")
+    if endpoint.pin is not None and endpoint.url.startswith("http:"):
+        yield Remark((*place, "pin"), "a pin needs TLS", "use https", on_key=True)
+    yield from _web_files(place, endpoint, now)
+
+
+def _web_files(place: Place, web: DicomwebPeer | ReceiptsEndpoint, now: datetime) -> Iterator[Remark]:
+    """The files by which a web server is recognised, and we by it."""
     if web.ca is not None:
         yield from _certificates((*place, "ca"), web.ca, now)
     if web.client_key is not None and web.client_cert is None:

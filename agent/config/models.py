@@ -149,6 +149,17 @@ class DicomwebPeer(Part):
     instance_mib: Count | None = Field(None, description="The largest instance that the peer takes.")
 
 
+class ReceiptsEndpoint(Part):
+    """Where a peer takes receipts that its own protocol does not carry: each is posted as a zip."""
+
+    url: Url = Field(description="https; plain http to this machine only.")
+    ca: SitePath | None = Field(None, description="PEM; default: the system's authorities.")
+    client_cert: SitePath | None = None
+    client_key: SitePath | None = Field(None, description="Default: in the client_cert file.")
+    token_file: SitePath | None = Field(None, description="Bearer token, mode 0600.")
+    pin: Pin | None = Field(None, description="SHA-256 of the endpoint's SubjectPublicKeyInfo.")
+
+
 class FolderPeer(Part):
     """A peer that is a folder."""
 
@@ -161,6 +172,9 @@ class Peer(Part):
     dicom: DicomPeer | None = None
     dicomweb: DicomwebPeer | None = None
     folder: FolderPeer | None = None
+    receipts: ReceiptsEndpoint | None = Field(
+        None, description="Where the peer takes receipts; a folder has them beside the study."
+    )
     pin: Pin | None = Field(None, description="SHA-256 of the peer's SubjectPublicKeyInfo: sha256:<64 hex>.")
 
     @model_validator(mode="after")
@@ -171,6 +185,8 @@ class Peer(Part):
                 f"a peer has exactly one of dicom, dicomweb, folder; here: {', '.join(given) or 'none'}",
                 "leave one; give each protocol a peer of its own",
             )
+        if self.folder is not None and self.receipts is not None:
+            raise refuse("a folder has its receipts beside the study", "leave receipts out")
         return self
 
     @property

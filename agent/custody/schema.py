@@ -377,3 +377,12 @@ receipts = sa.Table(
     sa.Column("previous", sa.String(64), nullable=False, default=""),
     sa.Column("path", _TEXT, nullable=False),
 )
+
+receipts_left = sa.Table(
+    "receipts_left",
+    metadata,
+    # partner editions that a destination's receipt endpoint has taken
+    sa.Column("receipt_id", sa.ForeignKey("receipt_events.receipt_id"), primary_key=True),
+    sa.Column("destination", _TEXT, primary_key=True),
+    sa.Column("left_at", UtcTime, nullable=False),
+)

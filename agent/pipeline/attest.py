@@ -27,7 +27,7 @@ from agent.pipeline.attested import (
     is_reidentified,
     retains_identity,
 )
-from exchange.domain.errors import LockgateError
+from agent.pipeline.travel import leave_receipts
 from exchange.domain.exchange import DeliveryState, ExchangeState
 from exchange.durable import make_folder, write_file
 from exchange.log.events import Event, EventKind
@@ -108,26 +108,6 @@ def _close(appliance: Appliance, exchange_id: str) -> None:
         close(appliance.custody, exchange_id, appliance.clock())
     if one.state is not ExchangeState.CLOSED:
         _say_closed(appliance, one)
-
-
-def leave_receipts(appliance: Appliance, destination: str, exchange_id: str) -> None:
-    """Put the partner editions that concern this destination beside the study, where it can carry them.
-
-    A destination that is away does not undo what has been signed: the receipts stay exportable, and the next
-    one brings those before it along.
-    """
-    study = exchange(appliance.custody, exchange_id).study_uid_sent
-    sent = deliveries_of(appliance.custody, exchange_id)
-    mine = {one.delivery_id for one in sent if one.destination == destination}
-    try:
-        target = appliance.configuration.destination(destination)
-        for one in receipts_of(appliance.custody, exchange_id):
-            if one.edition == Edition.PARTNER and (not one.delivery_id or one.delivery_id in mine):
-                bundle = (appliance.folders.state / one.path).read_bytes()
-                if not target.put_receipt(study, Path(one.path).name, bundle):
-                    return
-    except (LockgateError, OSError) as error:
-        log.warning("receipts not left", destination=destination, error_type=type(error).__name__)
 
 
 def _issue(

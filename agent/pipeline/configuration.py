@@ -5,8 +5,9 @@ from functools import cached_property
 
 from agent.config.load import LoadedSite
 from agent.config.models import Peer, Retry, Site
-from agent.pipeline.peers import destination_for, dicom_peer
+from agent.pipeline.peers import destination_for, dicom_peer, receipt_endpoint
 from agent.policy.routes import RouteTable
+from exchange.destinations.receipt_endpoint import ReceiptEndpoint
 from exchange.dimse.peer import DicomPeer
 from exchange.domain.delivery import Destination
 from exchange.domain.errors import ConfigurationError
@@ -56,6 +57,15 @@ class Configuration:
             ConfigurationError: There is no such peer any more.
         """
         return destination_for(self.peer(name), self.calling_ae)
+
+    def receipt_endpoint(self, name: str) -> ReceiptEndpoint | None:
+        """Where a peer takes receipts; None where it takes none apart from the study.
+
+        Raises:
+            ConfigurationError: There is no such peer any more, or its certificates cannot be used.
+        """
+        settings = self.peer(name).receipts
+        return None if settings is None else receipt_endpoint(settings)
 
     def dicom_peer(self, name: str) -> DicomPeer:
         """Address and TLS of a DICOM peer.

@@ -1,4 +1,4 @@
-"""Once an hour: retention, what is left of retired exchanges, and what the engine remembers."""
+"""At the start and once an hour: receipts that a partner lacks, retention, and what old work leaves."""
 
 from datetime import timedelta
 
@@ -8,6 +8,7 @@ from agent.custody.compaction import compact, forget, give_back_space
 from agent.engine.port import Engine
 from agent.pipeline.appliance import Appliance
 from agent.pipeline.retire import retire_due
+from agent.pipeline.travel import leave_lacking
 
 log = structlog.get_logger()
 
@@ -27,6 +28,7 @@ def keep_house(appliance: Appliance, engine: Engine) -> None:
         CustodyError: The database cannot be used.
     """
     now = appliance.clock()
+    leave_lacking(appliance)
     retire_due(appliance)
     kept = timedelta(days=appliance.configuration.site.limits.retention_days + COMPACT_DAYS)
     compacted = compact(appliance.custody, now - kept)

@@ -3,11 +3,12 @@
 import ssl
 
 from agent.config.models import DicomPeer as DicomPeerSettings
-from agent.config.models import DicomwebPeer, Peer
+from agent.config.models import DicomwebPeer, Peer, ReceiptsEndpoint
 from exchange.destinations.dicom import DicomDestination
 from exchange.destinations.dicomweb import DicomwebDestination, StowSettings
 from exchange.destinations.folder import FolderDestination
 from exchange.destinations.lanes import Terms
+from exchange.destinations.receipt_endpoint import EndpointSettings, ReceiptEndpoint
 from exchange.dimse.peer import DicomPeer
 from exchange.dimse.tls import client_context
 from exchange.domain.delivery import Destination
@@ -31,6 +32,19 @@ def destination_for(peer: Peer, calling_ae: str) -> Destination:
     if peer.folder is not None:
         return FolderDestination(peer.folder.path)
     raise ConfigurationError("cannot deliver: the peer names no protocol", "give dicom, dicomweb or folder")
+
+
+def receipt_endpoint(settings: ReceiptsEndpoint) -> ReceiptEndpoint:
+    """Where a peer takes receipts.
+
+    Raises:
+        ConfigurationError: Its certificates cannot be used.
+    """
+    context: ssl.SSLContext | None = None
+    if settings.url.startswith("https:"):
+        key = settings.client_key or settings.client_cert
+        context = client_context(settings.ca, settings.client_cert, key, settings.pin or "")
+    return ReceiptEndpoint(EndpointSettings(settings.url, context, settings.token_file))
 
 
 def dicom_peer(settings: DicomPeerSettings, calling_ae: str, pin: str) -> DicomPeer:

@@ -1,6 +1,5 @@
 """STOW-RS to a DICOMweb peer (PS3.18 10.5): bounded batches, streamed, several at once; outcomes each."""
 
-import ipaddress
 import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -8,10 +7,10 @@ from pathlib import Path
 
 import httpx
 
+from exchange.destinations.http_client import default_tls, is_loopback, open_client
 from exchange.destinations.stow_batches import BatchBounds
 from exchange.destinations.stow_delivery import StowDelivery
 from exchange.destinations.stow_errors import unreachable
-from exchange.dimse.tls import client_context
 from exchange.domain.delivery import DeliveryReport, InstanceOutcome, OutgoingInstance
 from exchange.domain.errors import ConfigurationError, PeerRefused, PeerUnavailable
 
@@ -63,11 +62,11 @@ class DicomwebDestination:
             raise ConfigurationError("cannot use the DICOMweb URL", "write https://host/path") from error
         if url.scheme not in ("http", "https") or not url.host:
             raise ConfigurationError("cannot use the DICOMweb URL", "write https://host/path")
-        if url.scheme == "http" and settings.token_file is not None and not _is_loopback(url.host):
+        if url.scheme == "http" and settings.token_file is not None and not is_loopback(url.host):
             raise ConfigurationError("cannot send a token over plain HTTP", "use https")
         self._settings = settings
         self._base = settings.url.rstrip("/")
-        self._tls = settings.tls or _default_tls(url.scheme)
+        self._tls = settings.tls or default_tls(url.scheme)
 
     def send(
         self, instances: Sequence[OutgoingInstance], on_outcome: Callable[[InstanceOutcome], None]
@@ -117,35 +116,6 @@ class DicomwebDestination:
         return False
 
     def _client(self, idle_seconds: float) -> httpx.Client:
-        connect = min(self._settings.connect_seconds, idle_seconds)
-        headers = {"User-Agent": "lockgate", "Accept-Encoding": "identity"}
-        token_file = self._settings.token_file
-        if token_file is not None:
-            try:
-                token = token_file.read_text("ascii").strip()
-            except (OSError, ValueError) as error:
-                raise ConfigurationError(
-                    f"cannot read the token file {token_file}", "check path and permissions"
-                ) from error
-            headers["Authorization"] = f"Bearer {token}"
-        # The environment's proxies and .netrc are not the site file: nothing is taken from there.
-        return httpx.Client(
-            verify=self._tls,
-            timeout=httpx.Timeout(idle_seconds, connect=connect),
-            headers=headers,
-            limits=httpx.Limits(max_connections=self._settings.requests),
-            trust_env=False,
-            follow_redirects=False,
-        )
-
-
-def _default_tls(scheme: str) -> ssl.SSLContext:
-    """The system's authorities; for plain HTTP none at all: to load them takes 25 ms."""
-    return client_context() if scheme == "https" else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+        settings = self._settings
+        timeout = httpx.Timeout(idle_seconds, connect=min(settings.connect_seconds, idle_seconds))
+        return open_client(self._tls, settings.token_file, timeout, settings.requests)

@@ -22,10 +22,14 @@ RETAINED = "none\n    reason: clinical return"
 
 
 def partner_house(
-    make_house: Callable[..., House], port: int, settings: str = "", deidentify: str = CLEANED
+    make_house: Callable[..., House],
+    port: int,
+    settings: str = "",
+    deidentify: str = CLEANED,
+    receipts: str = "",
 ) -> House:
-    """A house with a route to a partner at this port."""
-    peers = f"partner: {{dicom: {{ae_title: PARTNER, host: 127.0.0.1, port: {port}{settings}}}}}"
+    """A house with a route to a partner at this port; `receipts` is more of the peer, from a comma on."""
+    peers = f"partner: {{dicom: {{ae_title: PARTNER, host: 127.0.0.1, port: {port}{settings}}}{receipts}}}"
     return make_house(ROUTE.replace("DEIDENTIFY", deidentify), peers=peers)
 
 
