@@ -17,6 +17,7 @@ from agent.config.firmware import FirmwareProfile
 from agent.config.init import InitAnswer
 from agent.config.key_answers import InstalledAnswer, KeysAnswer, MadeKeyAnswer, RevokedAnswer
 from agent.config.models import Site
+from agent.config.people_answers import ReceiptsExportAnswer, ReportAnswer
 from agent.config.profile_file import ProfileFile
 from agent.config.schemas import schema_text
 from agent.daemon.answers import (
@@ -56,6 +57,8 @@ MODELS: dict[str, type[BaseModel]] = {
     "log-export": LogExportAnswer,
     "log-fsck": LogChecksAnswer,
     "log-vkey": LogKeysAnswer,
+    "report": ReportAnswer,
+    "receipts-export": ReceiptsExportAnswer,
     "keys": KeysAnswer,
     "keys-init": MadeKeyAnswer,
     "keys-install": InstalledAnswer,

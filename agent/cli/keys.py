@@ -258,10 +258,11 @@ def _done(
 ) -> dict[str, Any]:
     """Have the running daemon do it, or do it here where none runs."""
     from agent.cli.asking import Daemon
+    from agent.daemon.audit import served
     from agent.pipeline.receipt_keys import alone
 
     site = _site(config)
-    if site.control_socket.exists():
+    if served(site.control_socket):
         answer: dict[str, Any] = Daemon(config).post(f"/keys/receipts/{verb}", body)
         return answer
     with alone(site) as keys:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from exchange.receipts.verify.trust import Trust
     from exchange.receipts.verify.verifier import Report
 
@@ -41,6 +43,12 @@ def verify(
     allow_extra: Annotated[
         bool, typer.Option("--allow-extra", help="Tolerate DICOM files that the receipt does not cover.")
     ] = False,
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            "--html", metavar="FILE", help="Write a page to file besides: readable, with the receipts inside."
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a bundle and line.")] = False,
 ) -> None:
     """Check receipts offline: the signature, the signer, the files, and how receipts follow one another.
@@ -50,6 +58,8 @@ def verify(
 
     Examples:
       lockgate verify --trust trust/ --files study/ study/receipts/*.receipt.zip
+
+      lockgate verify --trust trust/ --files study/ --html verified.html study/receipts/*.receipt.zip
 
       lockgate verify --json 0190….receipt.zip
     """
@@ -61,7 +71,7 @@ def verify(
     from exchange.receipts.verify.verifier import Report, Request, verify_bundles
 
     try:
-        anchors = _anchors(trust)
+        anchors = anchors_of(trust)
         request = Request(anchors, datetime.now(UTC), files, allow_extra=allow_extra, level=level)
         reports = verify_bundles(bundles, request)
     except VerificationError as error:
@@ -69,10 +79,43 @@ def verify(
         anchors, reports = None, [Report(str(bundle), first_error=error) for bundle in bundles]
     for report in reports:
         typer.echo(json.dumps(as_object(report), sort_keys=True) if as_json else describe(report, anchors))
+    if html is not None:
+        _write_page(html, list(zip(bundles, reports, strict=True)), anchors, files=files is not None)
     codes = {report.first_error.code for report in reports if report.first_error is not None}
     if codes & UNREADABLE_CODES:
         raise typer.Exit(UNREADABLE)
     raise typer.Exit(NOT_VALID if codes else VALID)
+
+
+def _write_page(
+    target: Path, checked: Sequence[tuple[Path, Report]], anchors: Trust | None, *, files: bool
+) -> None:
+    from datetime import UTC, datetime
+    from importlib.metadata import version
+
+    from exchange.durable import write_file
+    from exchange.receipts.pages.verification import Examined, verification_page
+
+    examined = [Examined(path.name, report, bundle_bytes(path)) for path, report in checked]
+    page = verification_page(examined, anchors, datetime.now(UTC), version("lockgate"), files=files)
+    editions = {report.receipt.edition for _, report in checked if report.receipt is not None}
+    write_file(target, page.encode("utf-8"), 0o600 if "site" in editions else 0o644)
+
+
+def bundle_bytes(path: Path) -> bytes | None:
+    """A bundle as a zip, also where it is an unpacked folder; None where it cannot be read."""
+    from exchange.receipts.bundle import zipped
+    from exchange.receipts.verify.container import MAX_BUNDLE
+
+    try:
+        if not path.is_dir():
+            return path.read_bytes() if path.stat().st_size <= MAX_BUNDLE else None
+        parts = sorted(one for one in path.iterdir() if one.is_file())
+        if sum(one.stat().st_size for one in parts) > MAX_BUNDLE:
+            return None
+        return zipped({one.name: one.read_bytes() for one in parts})
+    except OSError:
+        return None
 
 
 def as_object(report: Report) -> dict[str, Any]:
@@ -122,7 +165,7 @@ _LAYERS = {"S": "signature", "D": "digests", "C": "chain", "L": "log", "W": "wit
 _LEVELS = ("signed", "in the log", "witnessed", "stamped")
 
 
-def _anchors(named: Path | None) -> Trust:
+def anchors_of(named: Path | None) -> Trust:
     """The trust folder: the option, else the environment, else the system's; a named one must exist."""
     from exchange.receipts.verify.trust import Trust, read_trust
 

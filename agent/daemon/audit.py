@@ -26,7 +26,7 @@ def record_audit(site: Site, kind: str, said: Mapping[str, int]) -> None:
         LogError: It could not be logged, so nothing may be shown.
         KeysError: The daemon is down, and the log's keys cannot be used.
     """
-    if not _served(site.control_socket):
+    if not served(site.control_socket):
         # Then the log has no writer, and we are it for a moment.
         with open_log(site, lambda: datetime.now(UTC)) as log:
             log.append(audit_event(DomainKeys.from_folder(site.keys), kind, said, getuser()))
@@ -41,7 +41,8 @@ def record_audit(site: Site, kind: str, said: Mapping[str, int]) -> None:
         raise LogError(f"cannot show the log: the daemon did not record it ({answer.status_code})")
 
 
-def _served(path: Path) -> bool:
+def served(path: Path) -> bool:
+    """Whether a daemon answers at this control socket; a socket that a dead one left behind does not."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.settimeout(_SECONDS)
         try:

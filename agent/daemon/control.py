@@ -18,6 +18,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from agent.config.key_answers import InstalledAnswer, MadeKeyAnswer, RevokedAnswer
+from agent.config.people_answers import ReportAnswer
 from agent.custody.holds import list_holds
 from agent.custody.listings import find_exchange, list_exchanges, show_exchange
 from agent.custody.records import ExchangeRecord
@@ -40,6 +41,7 @@ from agent.daemon.answers import (
 from agent.daemon.audit import audit_event
 from agent.daemon.metrics import metrics_endpoint
 from agent.daemon.overview import forecasts_of, steps_of, with_overview
+from agent.pipeline.activity import report
 from agent.pipeline.appliance import Appliance
 from agent.pipeline.decide import Verdict, cancel_exchange, decide_hold, find_hold
 from agent.pipeline.hold_pictures import pictures_of
@@ -82,6 +84,7 @@ class ControlInterface:
             Route("/exchanges/{id}/retry", self._blocking(self._retry), methods=["POST"]),
             Route("/exchanges/{id}/priority", self._prioritise, methods=["POST"]),
             Route("/exchanges/{id}/cancel", self._cancel, methods=["POST"]),
+            Route("/report", self._blocking(self._report)),
             Route("/holds", self._blocking(self._holds)),
             Route("/holds/{id}", self._blocking(self._hold)),
             Route("/holds/{id}/pictures", self._hold_pictures, methods=["POST"]),
@@ -140,6 +143,14 @@ class ControlInterface:
         last = find_exchange(self._appliance.custody, after).exchange_id if after else None
         listed = list_exchanges(self._appliance.custody, states, limit, last)
         return ExchangesAnswer(tuple(ExchangeAnswer.model_validate(one) for one in listed))
+
+    def _report(self, request: Request) -> ReportAnswer:
+        begin, end = (datetime.fromisoformat(request.query_params[name]) for name in ("begin", "end"))
+        answer = report(self._appliance.custody, self._appliance.configuration.site, begin, end)
+        keys, user = self._appliance.domain_keys, request.state.local_user
+        said = {"exchanges": len(answer.exchanges)}
+        self._appliance.log.append(audit_event(keys, EventKind.AUDIT_READ, said, user))
+        return answer
 
     def _found(self, request: Request) -> ExchangeRecord:
         return find_exchange(self._appliance.custody, request.path_params["id"])

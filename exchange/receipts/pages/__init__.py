@@ -1,0 +1,1 @@
+"""Receipts as pages that a person can read, print and file: self-contained HTML, no script."""
