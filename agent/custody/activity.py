@@ -38,7 +38,7 @@ def passages(database: Database, begin: datetime, end: datetime) -> Iterator[Pas
     query = query.order_by(table.c.created_at, table.c.exchange_id).limit(_PAGE)
 
     def page(connection: Connection, *, after: ExchangeRecord | None) -> tuple[Passage, ...]:
-        later = sa.true()
+        later: sa.ColumnElement[bool] = sa.true()
         if after is not None:
             later = sa.tuple_(table.c.created_at, table.c.exchange_id) > sa.tuple_(
                 sa.literal(after.created_at, table.c.created_at.type), sa.literal(after.exchange_id)

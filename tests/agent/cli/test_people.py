@@ -133,9 +133,8 @@ def test_nothing_is_certified_that_does_not_hold(records: Records, tmp_path: Pat
     assert (answer.exit_code, answer.stdout) == (1, "")
     assert "signer unknown" in answer.stderr
     forged = tmp_path / "forged.zip"
-    forged.write_bytes(
-        records.bundles[0].read_bytes().replace(b'"edition":"partner"', b'"edition":"PARTNER"')
-    )
+    good = records.bundles[0].read_bytes()
+    forged.write_bytes(good.replace(b'"edition":"partner"', b'"edition":"PARTNER"'))
     assert records.call("certificate", forged, "--trust", records.house.folder / "trust").exit_code == 1
     missing = records.call("certificate", "ffff")
     assert (missing.exit_code, "no exchange with receipts begins so" in missing.stderr) == (2, True)
