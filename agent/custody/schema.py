@@ -18,7 +18,7 @@ from exchange.domain.exchange import (
 )
 from exchange.domain.findings import Severity
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 metadata = sa.MetaData(
     naming_convention={

@@ -340,6 +340,7 @@ def _item_sha256(hold: HoldRecord) -> str:
         "path": hold.path,
         "detail": hold.detail,
         "stage": hold.stage,
+        "instance": hold.instance,
         "attempt": hold.attempt,
         "openedAt": timestamp(hold.opened_at),
     }

@@ -224,7 +224,7 @@ class ReviewFacts:
 
     Attributes:
         item_sha256: Of what was decided about: the hold, as JSON (sorted keys, no spaces, ASCII) of
-            its exchange, code, path, detail, stage, attempt and openedAt.
+            its exchange, code, path, detail, stage, instance, attempt and openedAt.
     """
 
     user_ref: str

@@ -46,7 +46,7 @@ def test_what_the_pipeline_knows_stands_on_the_receipts(house: House) -> None:
     for said, hold in zip(review, held, strict=True):
         item = {
             "exchange": hold.exchange_id, "code": hold.code, "path": hold.path, "detail": hold.detail,
-            "stage": hold.stage, "attempt": hold.attempt,
+            "stage": hold.stage, "attempt": hold.attempt, "instance": hold.instance,
             "openedAt": hold.opened_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         }  # fmt: skip
         text = json.dumps(item, sort_keys=True, separators=(",", ":"))
