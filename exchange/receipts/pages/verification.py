@@ -182,7 +182,8 @@ def _verdict(reports: Sequence[Report]) -> Markup:
         )
     error = bad[0].first_error
     unknown = all(one.first_error is not None and one.first_error.code == "signer-unknown" for one in bad)
-    texts = [f"{len(bad)} of {counted(len(reports), 'receipt')}. First: {error.message}." if error else ""]
+    count = "" if len(reports) == 1 else f"{len(bad)} of {len(reports)} receipts. First: "
+    texts = [f"{count}{error.message}." if error else ""]
     texts.append(f"What to do: {error.hint}." if error and error.hint else "")
     return verdict("open" if unknown else "bad", "SIGNER UNKNOWN" if unknown else "NOT VALID", texts)
 

@@ -87,6 +87,7 @@ def test_an_endpoint_that_is_away_gets_them_later(
     with server_at(certificates, port) as server:
         server.status = 503
         second = partner_bundles(house, send(house, 2))
+        assert len(server.asked) == 2, "one attempt with each receipt, not one for each that is lacking"
         server.status = 201
         server.asked.clear()
         leave_lacking(house.appliance)

@@ -273,3 +273,15 @@ def test_the_inventory_tells_truly_and_no_secret(world: World) -> None:
     assert found["site-ca"].protection == "elsewhere"
     assert found["storage"].state.startswith("unusable: ")
     assert found["storage"].keyid == ""
+
+
+def test_nothing_is_installed_under_a_revoked_ca(world: World) -> None:
+    certified = world.check(world.hospital.certify(world.request), world.hospital.root)
+    public = certified.anchor.public_key()
+    assert isinstance(public, ec.EllipticCurvePublicKey)
+    before = (world.keys / "signing.crt").read_bytes()
+    revoke_key(world.keys, world.trust, revoked(keyid_of(spki_of(public))))
+    with pytest.raises(KeysError, match="its key, or one above it, is revoked"):
+        install_certificates(world.keys, world.trust, certified)
+    assert (world.keys / "signing.crt").read_bytes() == before
+    assert not (world.keys / "former").exists()
