@@ -13,7 +13,7 @@ _STYLE = """\
 :root{color-scheme:light}
 *{box-sizing:border-box}
 body{font:14px/1.45 system-ui,-apple-system,"Segoe UI","Liberation Sans",Arial,sans-serif;color:#1b1f24;
- background:#eef0f2;margin:0;overflow-wrap:anywhere}
+ background:#eef0f2;margin:0;overflow-wrap:break-word}
 main{background:#fff;max-width:210mm;margin:16px auto;padding:14mm 15mm;box-shadow:0 1px 4px #0003}
 h1{font-size:22px;margin:0 0 2px}
 h2{font-size:16px;margin:22px 0 6px;border-bottom:1px solid #c9ced4;padding-bottom:3px}
