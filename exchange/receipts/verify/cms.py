@@ -20,8 +20,8 @@ _SIGNED_DATA: Final = bytes.fromhex("2a864886f70d010702")
 _DATA: Final = bytes.fromhex("2a864886f70d010701")
 _CONTENT_TYPE: Final = bytes.fromhex("2a864886f70d010903")
 _MESSAGE_DIGEST: Final = bytes.fromhex("2a864886f70d010904")
-_SHA256: Final = bytes.fromhex("608648016503040201")
-_ECDSA_SHA256: Final = bytes.fromhex("2a8648ce3d040302")
+_SHA256: Final = bytes.fromhex("0609608648016503040201")  # with tag and length
+_ECDSA_SHA256: Final = bytes.fromhex("06082a8648ce3d040302")
 
 
 def check_detached(signature: bytes, payload: bytes, certificates: list[x509.Certificate]) -> None:
@@ -72,7 +72,7 @@ def _fields(signer: bytes) -> tuple[bytes, int, bytes, bytes]:
     issuer, serial = _exactly(_children(_body(parts[1], _SEQUENCE)), 2)
     digest = next(_children(_body(parts[2], _SEQUENCE)), b"")
     algorithm = next(_children(_body(parts[4], _SEQUENCE)), b"")
-    if digest[2:] != _SHA256 or algorithm[2:] != _ECDSA_SHA256:
+    if digest != _SHA256 or algorithm != _ECDSA_SHA256:
         raise VerificationError("signature-cms", "its algorithms are not SHA-256 and ECDSA")
     return (
         issuer,

@@ -75,6 +75,8 @@ def parse_chain(data: bytes) -> dict[str, list[x509.Certificate]]:
             raise VerificationError("chain-certificates", "chain.pem has too many certificates")
         found: dict[str, list[x509.Certificate]] = {}
         for certificate in certificates:
+            # The library reads names only when they are asked for: a damaged one is to be told here.
+            _ = certificate.issuer, certificate.subject
             found.setdefault(keyid_of(certificate), []).append(certificate)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise VerificationError("chain-certificates", "chain.pem is not a list of certificates") from error
