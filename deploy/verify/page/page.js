@@ -81,10 +81,10 @@ function article(report) {
 }
 
 function layerTable(report) {
-  const head = element("tr", "", ...["Layer", "State", "What it means"].map((text) => element("th", text)));
+  const head = element("tr", "", ...["Layer", "State", "What is asked"].map((text) => element("th", text)));
   for (const cell of head.children) cell.scope = "col";
-  const rows = layerRows(report).map(([layer, words, meaning, state]) => {
-    const row = element("tr", "", element("th", layer), element("td", words), element("td", meaning));
+  const rows = layerRows(report).map(([layer, words, question, state]) => {
+    const row = element("tr", "", element("th", layer), element("td", words), element("td", question));
     row.firstChild.scope = "row";
     row.className = state;
     return row;

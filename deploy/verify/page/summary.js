@@ -10,26 +10,26 @@ const DONE = {
   rejected: "offered the study, and the receiver rejected it",
   closed: "closed the exchange",
 };
-const MEANING = {
-  S: "Signed by a key that your trust folder vouches for, and unchanged since",
-  D: "The files that you gave are, bit for bit, those of the receipt",
-  C: "The receipts that you gave follow one another",
-  L: "The receipt stands in the site's log",
-  W: "Witnesses have seen the log",
-  T: "A third party's time stamp",
+const QUESTIONS = {
+  S: "Did a key that your trust folder vouches for sign it, and is it unchanged since?",
+  D: "Are the files that you gave, bit for bit, those of the receipt?",
+  C: "Do the receipts that you gave follow one another?",
+  L: "Does it stand in the site's log?",
+  W: "Have witnesses seen the log?",
+  T: "Did a third party stamp the time?",
 };
 const STATES = { ok: "holds", failed: "FAILED", "not-checked": "not checked" };
 const LEVELS = ["L0: signed", "L1: in the log"];
 
-/* Rows of a table: `[layer, state in words, what it means, state]`. */
+/* Rows of a table: `[layer, state in words, what is asked, state]`. */
 export function layerRows({ layers }) {
-  return Object.entries(layers).map(([layer, state]) => [`${layer}  ${LAYERS[layer]}`, STATES[state], MEANING[layer], state]);
+  return Object.entries(layers).map(([layer, state]) => [`${layer}  ${LAYERS[layer]}`, STATES[state], QUESTIONS[layer], state]);
 }
 
 /* The verdict in a sentence, and what to do. */
 export function verdict(report) {
   if (report.error) {
-    return { title: "Not valid", text: sentence(report.error.message), next: sentence(report.error.hint), code: report.error.code };
+    return { title: "Not valid", text: stopped(report.error.message), next: sentence(report.error.hint), code: report.error.code };
   }
   const left = Object.entries(report.layers).filter(([, state]) => state === "not-checked").map(([layer]) => LAYERS[layer]);
   return {
@@ -49,7 +49,7 @@ export function claimRows({ receipt, level }) {
     ["What", `It ${DONE[receipt.stage]} (${receipt.stage}, ${receipt.direction}, ${receipt.edition} edition)`],
     ["When", `${receipt.issuedAt.toISOString().replace("T", " ").slice(0, 19)} UTC, by its own clock`],
     ["Study", receipt.study],
-    ["How many", `${receipt.subjects.length} instances${volume(group("study").bytes)}`],
+    ["How many", `${counted(receipt.subjects.length, "instance")}${volume(group("study").bytes)}`],
     ["Removed", removed(group("deidentification"))],
     ["Pixels", pixels(group("deidentification"))],
     ["Proved", proved(group("deidentification"), group("identity"))],
@@ -64,7 +64,9 @@ export function claimRows({ receipt, level }) {
   return rows.filter(([, text]) => text);
 }
 
-const sentence = (text) => (text ? text[0].toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? "" : ".") : "");
+const stopped = (text) => text + (/[.!?]$/.test(text) ? "" : ".");
+const sentence = (text) => (text ? stopped(text[0].toUpperCase() + text.slice(1)) : "");
+const counted = (count, what) => `${count} ${what}${count === 1 ? "" : "s"}`;
 const words = (...parts) => parts.filter((part) => typeof part === "string" && part).join(", ");
 const volume = (bytes) => (Number.isSafeInteger(bytes) ? `, ${bytes.toLocaleString("en")} bytes` : "");
 
@@ -79,7 +81,7 @@ function removed(group) {
 function pixels(group) {
   if (!isObject(group.pixel)) return words(group.pixels);
   const { regions, instances, reviewedByHuman } = group.pixel;
-  return words(`${regions} regions blackened in ${instances} instances`, `reviewed by a person: ${reviewedByHuman}`);
+  return words(`${counted(regions, "region")} blackened in ${counted(instances, "instance")}`, `reviewed by a person: ${reviewedByHuman}`);
 }
 
 function proved(group, identity) {
