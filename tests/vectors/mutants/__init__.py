@@ -6,7 +6,7 @@ certificates that the CMS carries along, the preamble of a DICOM file) are left 
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from tests.hostile.chance import Chance
@@ -94,25 +94,22 @@ def add(table: dict[str, Make], name: str, make: Make) -> None:
 
 
 def mutants(count: int, seed: int = 1) -> Iterator[Case]:
-    """So many mutants: first every named one, then random ones in turn, the same for the same seed.
+    """So many mutants: named ones and then random ones in turn, the same for the same seed.
 
     Args:
-        count: How many; fewer than there are named ones gives every so-manieth of those.
+        count: How many. All named ones are among them when there is room for those and one of each random kind;
+            otherwise some of them, evenly.
         seed: Of the random ones.
     """
-    from dataclasses import replace
-
-    from tests.vectors.mutants import chains, digests, drawing, logs, payloads, signatures, signers, zipping  # noqa: F401
-
-    bench = Bench()
-    names = list(NAMED)
-    for name in names[:count]:
+    bench, names, families = Bench(), list(NAMED), list(RANDOM)
+    room = max(0, min(len(names), count - len(families)))
+    for at in range(room):
+        name = names[at * len(names) // room]
         yield replace(NAMED[name](bench, Chance(seed)), name=name)
-    families = list(RANDOM)
-    for number in range(count - len(names)):
+    for number in range(count - room):
         name = families[number % len(families)]
-        chance = Chance(f"{seed} {number}")
-        yield replace(RANDOM[name](bench, chance), name=f"{name} #{number // len(families)}")
+        made = RANDOM[name](bench, Chance(f"{seed} {number}"))
+        yield replace(made, name=f"{name} #{number // len(families)}")
 
 
 def _into(table: dict[str, Make], name: str) -> Callable[[Make], Make]:
@@ -121,3 +118,13 @@ def _into(table: dict[str, Make], name: str) -> Callable[[Make], Make]:
         return make
 
     return register
+
+
+from tests.vectors.mutants import (  # noqa: E402 - they register themselves in the tables above
+    chains, digests, drawing, logs, payloads, signatures, signers, zipping,
+)  # fmt: skip
+
+__all__ = [
+    "NAMED", "RANDOM", "Bench", "Make", "add", "chains", "digests", "drawing", "drawn", "logs", "mutants", "named",
+    "payloads", "signatures", "signers", "zipping",
+]  # fmt: skip

@@ -215,7 +215,7 @@ def _level(bench: Bench, _: Chance) -> Case:
 def _unlogged_level(bench: Bench, _: Chance) -> Case:
     files = {name: data for name, data in bench.first.items() if name != "receipt.tlog-proof"}
     trust = {**bench.site.trust, "policy": b'{"minimumLevel":1}'}
-    return bench.case("L", "level", bundle=files, trust=trust)
+    return bench.case("W", "level", bundle=files, trust=trust)
 
 
 def certificate_bits(bench: Bench, chance: Chance) -> Case:
