@@ -28,7 +28,7 @@ $(VENV)/.dev: requirements/product.txt requirements/dev.txt pyproject.toml
 	@scripts/environment $(PYTHON) $(VENV) dev
 	@touch $(VENV)/.product $@
 
-peers: ## Orthanc and DCMTK from Debian, when we may install them
+peers: ## Orthanc, DCMTK, Chromium and Go from Debian, when we may install them
 	@scripts/peers
 
 lock: ## re-resolve and write the hash-locked requirements

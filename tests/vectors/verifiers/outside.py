@@ -7,6 +7,7 @@ What they accept is «not-checked», because they know neither CMS nor certifica
 import json
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from google.protobuf.json_format import ParseError, ParseDict
 from in_toto_attestation.v1 import statement_pb2
 from in_toto_attestation.v1.statement import Statement
@@ -43,7 +44,7 @@ def _problem(parts: Files) -> str:
             Statement.copy_from_pb(statement).validate()
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, ParseError) as error:
         return type(error).__name__
-    except (VerificationError, UnverifiedSignatureError) as error:
+    except (VerificationError, UnverifiedSignatureError, UnsupportedAlgorithm) as error:
         return type(error).__name__
     return ""
 
