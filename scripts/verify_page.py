@@ -1,9 +1,9 @@
-"""Builds deploy/verify/verify.html, one offline file, from the modules beside it; the same input, the same bytes.
+"""Builds deploy/verify/verify.html, one offline file, from the modules beside it; same input, same bytes.
 
 python scripts/verify_page.py [--check]
 
-Each module becomes a function of its own that returns what it exports, in this order; what one uses of another
-is looked up when it runs. The page's policy names the hashes of its one script and its one style.
+Each module becomes a function of its own that returns what it exports, in this order; what one uses of
+another is looked up when it runs. The page's policy names the hashes of its one script and its one style.
 """
 
 import re

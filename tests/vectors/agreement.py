@@ -2,7 +2,8 @@
 
 python -m tests.vectors.agreement [--mutants 2000] [--seed 1] [--shell-every 1]
 
-Prints kill rates by layer and verifier and the table of agreement; status 1 for a survivor or a contradiction.
+Prints kill rates by layer and verifier and the table of agreement; status 1 for a survivor or a
+contradiction.
 """
 
 import argparse
@@ -55,7 +56,9 @@ class Tally:
     def add(self, case: Case, answers: Answers) -> None:
         """Judge one case."""
         for name, given in answers.items():
-            self.internal += [f"{name}: {case.name}" for answer in given if answer.code.startswith("internal")]
+            self.internal += [
+                f"{name}: {case.name}" for answer in given if answer.code.startswith("internal")
+            ]
             if case.layer:
                 self._mutant(case, name, given)
             elif any(answer.ok is False or FAILED in answer.layers.values() for answer in given):
@@ -91,7 +94,9 @@ class Tally:
             self.contradictions.append(f"{one[0]} and {other[0]}: verdict: {case.name}")
 
 
-def ask_everybody(cases: Sequence[Case], folder: Path, *, shell_every: int = 1, jobs: int = 2) -> list[Answers]:
+def ask_everybody(
+    cases: Sequence[Case], folder: Path, *, shell_every: int = 1, jobs: int = 2
+) -> list[Answers]:
     """Every verifier that this machine has, on every case.
 
     Args:
@@ -103,7 +108,9 @@ def ask_everybody(cases: Sequence[Case], folder: Path, *, shell_every: int = 1, 
     places = [folder / str(number) for number in range(len(cases))]
     for case, place in zip(cases, places, strict=True):
         case.write(place)
-    found: list[Answers] = [{"python": python.ask(case, place)} for case, place in zip(cases, places, strict=True)]
+    found: list[Answers] = [
+        {"python": python.ask(case, place)} for case, place in zip(cases, places, strict=True)
+    ]
     for answers, case in zip(found, cases, strict=True):
         answers["outside"] = outside.ask(case)
     if browser.CHROMIUM is not None:
@@ -148,6 +155,11 @@ def _cell(tally: Tally, name: str, layer: str) -> str:
     return text if layer in HAS[name] else f"({text})"
 
 
+def say(line: str) -> None:
+    """Print."""
+    sys.stdout.write(line + "\n")
+
+
 def main() -> int:
     """The soak's entry."""
     parser = argparse.ArgumentParser()
@@ -162,7 +174,7 @@ def main() -> int:
     for case, given in zip(cases, answers, strict=True):
         tally.add(case, given)
     sys.stdout.write(f"{len(good_cases())} good cases, {asked.mutants} mutants, seed {asked.seed}\n")
-    table(tally, lambda line: sys.stdout.write(line + "\n") and None)
+    table(tally, say)
     return 0 if tally.sound else 1
 
 

@@ -31,7 +31,9 @@ RIGHT = Odd()
 WEB_CLIENT = ExtendedKeyUsageOID.CLIENT_AUTH
 
 
-def authority(key: P256, site: str, *, above: tuple[P256, x509.Certificate] | None = None) -> x509.Certificate:
+def authority(
+    key: P256, site: str, *, above: tuple[P256, x509.Certificate] | None = None
+) -> x509.Certificate:
     """A CA's certificate; self-signed, or by the one above it."""
     name = _name(site, "Lockgate site CA" if above is None else "Lockgate issuing CA")
     signer, issuer = (key, name) if above is None else (above[0], above[1].subject)

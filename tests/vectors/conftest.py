@@ -1,4 +1,4 @@
-"""The browser's driver runs an event loop of its own, in which it reads files: that loop is not the product's."""
+"""The browser's driver runs an event loop of its own, in which it reads files: it is not the product's."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A log: leaves, checkpoints (C2SP signed-note, tlog-checkpoint, tlog-cosignature) and proofs (tlog-proof)."""
+"""A log: leaves, checkpoints and proofs (C2SP signed-note, tlog-checkpoint, tlog-cosignature, tlog-proof)."""
 
 import json
 from base64 import b64encode

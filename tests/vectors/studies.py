@@ -30,7 +30,9 @@ class Instance:
         """The bytes after the file meta."""
         coding = self.syntax if self.syntax in (IMPLICIT, BIG) else EXPLICIT
         item = element(0xFFFEE000, b"", element(0x00081155, b"UI", text("2.25.77"), coding), coding)
-        data = element(0x00080016, b"UI", text(CT), coding) + element(0x00080018, b"UI", text(self.uid), coding)
+        data = element(0x00080016, b"UI", text(CT), coding) + element(
+            0x00080018, b"UI", text(self.uid), coding
+        )
         data += element(0x0008103E, b"LO", text(self.description, b" "), coding)
         data += element(0x00081140, b"SQ", item, coding, UNDEFINED) + element(0xFFFEE0DD, b"", b"", coding)
         if self.pixels is not None and self.syntax == RLE:
@@ -89,7 +91,14 @@ def text(value: str, pad: bytes = b"\0") -> bytes:
 
 def study(count: int) -> tuple[Instance, ...]:
     """So many instances; of three or more, several transfer syntaxes and one without pixels."""
-    kinds = [(EXPLICIT, True), (IMPLICIT, True), (RLE, True), (DEFLATED, True), (BIG, True), (EXPLICIT, False)]
+    kinds = [
+        (EXPLICIT, True),
+        (IMPLICIT, True),
+        (RLE, True),
+        (DEFLATED, True),
+        (BIG, True),
+        (EXPLICIT, False),
+    ]
     made = []
     for number in range(count):
         syntax, pixels = kinds[number % len(kinds)]

@@ -1,4 +1,4 @@
-"""Every verifier on good and mutated receipts: none accepts what another refuses, all refuse what they must."""
+"""Every verifier on good and mutated receipts: none accepts what another refuses."""
 
 from pathlib import Path
 
@@ -80,7 +80,10 @@ def test_a_contradiction_is_found() -> None:
     """The harness can fail: two verifiers that differ, a survivor, a good case that is refused."""
     tally = Tally()
     bad = Case("x", (b"",), {}, layer="S")
-    holds, fails = Answer({**Answer().layers, "S": OK}, True), Answer({**Answer().layers, "S": FAILED}, False, "x")
+    holds, fails = (
+        Answer({**Answer().layers, "S": OK}, True),
+        Answer({**Answer().layers, "S": FAILED}, False, "x"),
+    )
     tally.add(bad, {"python": [fails], "page": [holds]})
     assert tally.survivors == ["page: S: x"]
     assert tally.contradictions == ["python and page: S: x", "python and page: verdict: x"]
@@ -112,10 +115,18 @@ def test_shell_says_what_it_cannot_check(bench: Bench, tmp_path: Path) -> None:
 
     case = bench.world.good("R1")
     case.write(tmp_path)
-    command = [shell.SHELL, str(shell.SCRIPT), "--trust", str(tmp_path / "trust"), *map(str, case.paths(tmp_path))]
+    command = [
+        shell.SHELL,
+        str(shell.SCRIPT),
+        "--trust",
+        str(tmp_path / "trust"),
+        *map(str, case.paths(tmp_path)),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stdout
     assert "witness not-checked, time not-checked" in done.stdout
     assert "cosigned   not-checked: openssl 3.0 has no ML-DSA" in done.stdout
-    assert subprocess.run([*command, "/nowhere"], capture_output=True, check=False, timeout=60).returncode == 2
+    assert (
+        subprocess.run([*command, "/nowhere"], capture_output=True, check=False, timeout=60).returncode == 2
+    )
     assert subprocess.run(command[:2], capture_output=True, check=False, timeout=60).returncode == 2

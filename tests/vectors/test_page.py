@@ -23,7 +23,16 @@ def test_the_committed_page_is_what_the_script_makes() -> None:
 def test_the_page_asks_nothing_of_any_network() -> None:
     text = browser.PAGE.read_text()
     assert "default-src 'none'" in text
-    for word in ("http://", "fetch(", "XMLHttpRequest", "WebSocket", "import(", "eval(", "innerHTML", "unsafe-"):
+    for word in (
+        "http://",
+        "fetch(",
+        "XMLHttpRequest",
+        "WebSocket",
+        "import(",
+        "eval(",
+        "innerHTML",
+        "unsafe-",
+    ):
         assert word not in text, word
     # The one address is the statement's type, which is compared and never opened.
     assert text.count("https://") == text.count("https://in-toto.io/Statement/v1") == 1
@@ -51,7 +60,14 @@ def test_a_person_checks_a_whole_exchange(tmp_path: Path) -> None:
     with filled(World().good("x", range(4)), tmp_path) as page:
         page.locator("#status", has_text="4 of 4 receipts valid.").wait_for()
         first = page.locator("article").first.inner_text()
-        for words in ("✓", "Valid", "Appliance edge-01 of general-hospital", "3 instances", "31 removed", "L1"):
+        for words in (
+            "✓",
+            "Valid",
+            "Appliance edge-01 of general-hospital",
+            "3 instances",
+            "31 removed",
+            "L1",
+        ):
             assert words in first or words == "✓", words
         assert page.locator("tr.ok").count() == 16
         page.click("#again")
@@ -77,7 +93,11 @@ def test_boxes_can_be_reached_and_are_named(tmp_path: Path) -> None:
         names = []
         for _ in range(8):
             page.keyboard.press("Tab")
-            names.append(page.evaluate("() => document.activeElement.labels?.[0]?.innerText ?? document.activeElement.innerText"))
+            names.append(
+                page.evaluate(
+                    "() => document.activeElement.labels?.[0]?.innerText ?? document.activeElement.innerText"
+                )
+            )
         assert [name.strip() for name in names] == ["Files", "Folder"] * 3 + ["Start over", "Print"]
         assert page.get_attribute("#status", "aria-live") == "polite"
 
@@ -93,11 +113,9 @@ def test_own_sha256_is_that_of_others(size: int) -> None:
               const hash = new lockgate.Sha256();
               for (let at = 0; at < size; at += 77) hash.update(data.subarray(at, at + 77));
               const other = new Uint8Array(await crypto.subtle.digest("SHA-256", data));
-              const text = (bytes) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+              const text = (all) => Array.from(all, (one) => one.toString(16).padStart(2, "0")).join("");
               return [text(hash.digest()), text(other)];
             }""",
             [size],
         )
     assert found == [sha256(data).hexdigest()] * 2
-
-

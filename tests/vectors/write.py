@@ -2,9 +2,9 @@
 
 python -m tests.vectors.write [FOLDER]
 
-`cases.json` lists each case: its bundles, study and trust by the names of files in `files/` (named by digest, so
-that equal ones are there once), the time of checking, the state of each layer, the first error. ML-DSA signatures
-are randomised: a new writing gives another cosignature line and otherwise the same bytes.
+`cases.json` lists each case: its bundles, study and trust by the names of files in `files/` (named by digest,
+so that equal ones are there once), the time of checking, the state of each layer, the first error. ML-DSA
+signatures are randomised: a new writing gives another cosignature line and otherwise the same bytes.
 """
 
 import json
@@ -14,32 +14,56 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from tests.hostile.chance import Chance
 from tests.vectors.mutants import NAMED, Bench
 from tests.vectors.statements import NOW
 from tests.vectors.verifiers import python
 from tests.vectors.world import Case, Files, good_cases
-from tests.hostile.chance import Chance
 
 DATA = Path(__file__).with_name("data")
 _NOT_COMMITTED = {"R1 of 300 instances"}  # large
 # One of each kind of attack: what is small and tells most. The rest are made anew by the mutators.
 ATTACKS = (
-    "edit a field in receipt.json", "edit a field in both places", "append a newline", "swap the payload type",
+    "edit a field in receipt.json",
+    "edit a field in both places",
+    "append a newline",
+    "swap the payload type",
     "key id collision: another's signature under the real key id",
-    "replace the reviewer's signature by the appliance's", "a duplicate key in the envelope",
-    "CMS of another receipt", "signed anew under a fresh CA, logged in a fresh log",
-    "a fresh CA that comes with the bundle", "a revoked key, invalid before it signed",
-    "a revoked key, invalid after it signed", "a certificate that has expired since",
-    "a key not yet valid when it signed", "really signed: a float", "really signed: NaN",
-    "really signed: a duplicate key", "really signed: an R1 of no instance", "zip: a name twice, the second forged",
-    "study: flip a pixel bit", "study: edit a header attribute", "study: rename an instance",
-    "study: delete an instance", "study: add an instance", "study: swap two data sets under their file metas",
-    "study: the receipt of study A with the package B", "chain: replay, one receipt twice",
-    "chain: two receipts of one id", "chain: previous is the closing receipt", "chain: closed twice",
-    "log: the true proof of another leaf", "log: the next index", "log: a larger size", "log: another origin",
-    "log: a path that is short at the root", "log: a path that is long", "log: the log's signature removed",
-    "log: a fresh log", "log: a cosignature of another time",
-)  # fmt: skip
+    "replace the reviewer's signature by the appliance's",
+    "a duplicate key in the envelope",
+    "CMS of another receipt",
+    "signed anew under a fresh CA, logged in a fresh log",
+    "a fresh CA that comes with the bundle",
+    "a revoked key, invalid before it signed",
+    "a revoked key, invalid after it signed",
+    "a certificate that has expired since",
+    "a key not yet valid when it signed",
+    "really signed: a float",
+    "really signed: NaN",
+    "really signed: a duplicate key",
+    "really signed: an R1 of no instance",
+    "zip: a name twice, the second forged",
+    "study: flip a pixel bit",
+    "study: edit a header attribute",
+    "study: rename an instance",
+    "study: delete an instance",
+    "study: add an instance",
+    "study: swap two data sets under their file metas",
+    "study: the receipt of study A with the package B",
+    "chain: replay, one receipt twice",
+    "chain: two receipts of one id",
+    "chain: previous is the closing receipt",
+    "chain: closed twice",
+    "log: the true proof of another leaf",
+    "log: the next index",
+    "log: a larger size",
+    "log: another origin",
+    "log: a path that is short at the root",
+    "log: a path that is long",
+    "log: the log's signature removed",
+    "log: a fresh log",
+    "log: a cosignature of another time",
+)
 
 
 def cases() -> list[Case]:

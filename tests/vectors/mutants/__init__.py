@@ -1,8 +1,8 @@
 """Mutants: each changes a good case in one way, and names the layer that must refuse it.
 
-Named ones are the attacks of the format's section 5 that concern a bundle; random ones draw a place. A mutator
-never makes what is equivalent: bytes that nobody signs and nobody reads (zip times, file names, README,
-certificates that the CMS carries along, the preamble of a DICOM file) are left alone.
+Named ones are the attacks of the format's section 5 that concern a bundle; random ones draw a place. A
+mutator never makes what is equivalent: bytes that nobody signs and nobody reads (zip times, file names,
+README, certificates that the CMS carries along, the preamble of a DICOM file) are left alone.
 """
 
 from collections.abc import Callable, Iterator
@@ -97,8 +97,8 @@ def mutants(count: int, seed: int = 1) -> Iterator[Case]:
     """So many mutants: named ones and then random ones in turn, the same for the same seed.
 
     Args:
-        count: How many. All named ones are among them when there is room for those and one of each random kind;
-            otherwise some of them, evenly.
+        count: How many. All named ones are among them when there is room for those and one of each
+            random kind; otherwise some of them, evenly.
         seed: Of the random ones.
     """
     bench, names, families = Bench(), list(NAMED), list(RANDOM)
@@ -121,10 +121,31 @@ def _into(table: dict[str, Make], name: str) -> Callable[[Make], Make]:
 
 
 from tests.vectors.mutants import (  # noqa: E402 - they register themselves in the tables above
-    chains, digests, drawing, logs, payloads, signatures, signers, zipping,
+    chains,
+    digests,
+    drawing,
+    logs,
+    payloads,
+    signatures,
+    signers,
+    zipping,
 )  # fmt: skip
 
 __all__ = [
-    "NAMED", "RANDOM", "Bench", "Make", "add", "chains", "digests", "drawing", "drawn", "logs", "mutants", "named",
-    "payloads", "signatures", "signers", "zipping",
-]  # fmt: skip
+    "NAMED",
+    "RANDOM",
+    "Bench",
+    "Make",
+    "add",
+    "chains",
+    "digests",
+    "drawing",
+    "drawn",
+    "logs",
+    "mutants",
+    "named",
+    "payloads",
+    "signatures",
+    "signers",
+    "zipping",
+]

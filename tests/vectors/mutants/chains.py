@@ -160,4 +160,4 @@ for _name, _change in [
     ("digests", lambda d: d["subject"][0]["digest"].update(sha256="ab" * 32)),
     ("study", lambda d: d["predicate"]["study"].update(studyInstanceUID="2.25.2")),
 ]:
-    add(NAMED, f"chain: the editions differ in their {_name}", _contradicting(_change))  # type: ignore[arg-type]
+    add(NAMED, f"chain: the editions differ in their {_name}", _contradicting(_change))

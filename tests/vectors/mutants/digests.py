@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from tests.hostile.chance import Chance
-from tests.vectors.mutants import NAMED, Bench, add, named
+from tests.vectors.mutants import NAMED, Bench, Make, add, named
 from tests.vectors.statements import canonical
 from tests.vectors.studies import BIG, EXPLICIT, IMPLICIT, Instance
 from tests.vectors.world import Case, Files, folder_of
@@ -42,38 +42,72 @@ _LATER = b"\x02\x00\x10\x00UI\x14\x001.2.840.10008.1.2.1\x00"
 _TABLE: list[tuple[str, tuple[str, ...], Callable[[Bench], Files]]] = [
     ("flip a pixel bit", ("pixels-changed",), lambda b: _instead(b, 0, pixels=b"\1" * 8)),
     ("flip a pixel bit of an implicit file", ("pixels-changed",), lambda b: _instead(b, 1, pixels=b"\1" * 8)),
-    ("flip a pixel bit of an encapsulated file", ("pixels-changed",), lambda b: _instead(b, 2, pixels=b"\1" * 8)),
+    (
+        "flip a pixel bit of an encapsulated file",
+        ("pixels-changed",),
+        lambda b: _instead(b, 2, pixels=b"\1" * 8),
+    ),
     ("edit a header attribute", ("header-changed",), lambda b: _instead(b, 0, description="NECK")),
     ("rename an instance", ("renamed",), lambda b: _instead(b, 0, uid="2.25.9999")),
-    ("exchange an instance for a new one", ("extra", "missing"),
-     lambda b: _instead(b, 0, uid="2.25.9999", pixels=b"other bytes!")),
+    (
+        "exchange an instance for a new one",
+        ("extra", "missing"),
+        lambda b: _instead(b, 0, uid="2.25.9999", pixels=b"other bytes!"),
+    ),
     ("re-encode an instance", ("transcoded",), lambda b: _instead(b, 0, syntax=IMPLICIT)),
     ("re-encode an instance in big endian", ("transcoded",), lambda b: _instead(b, 0, syntax=BIG)),
     ("strip the pixels", ("pixels-changed",), lambda b: _instead(b, 0, pixels=None)),
     ("another UID in the file meta", ("meta-differs",), lambda b: _instead(b, 0, meta_uid="2.25.5")),
-    ("another transfer syntax in the file meta", ("meta-differs",),
-     lambda b: _edit(b, 0, _LATER, _LATER.replace(b"2.1\0", b"2.2\0"))),
+    (
+        "another transfer syntax in the file meta",
+        ("meta-differs",),
+        lambda b: _edit(b, 0, _LATER, _LATER.replace(b"2.1\0", b"2.2\0")),
+    ),
     ("delete an instance", ("missing",), lambda b: _without(b, 1)),
-    ("an empty folder", ("missing",), lambda b: {"notes.txt": b"nothing here"}),
-    ("add an instance", ("extra",),
-     lambda b: {**b.folder(), "series/new.dcm": Instance("2.25.9999", pixels=b"unknown!").file()}),
-    ("a second copy of an instance", ("duplicate",),
-     lambda b: {**b.folder(), "copy.dcm": b.folder()[path("2.25.1000")]}),
-    ("a copy that hides a missing one", ("missing", "duplicate"),
-     lambda b: {**_without(b, 1), "copy.dcm": b.folder()[path("2.25.1000")]}),
-    ("cut a file in its data set", (*_CHANGED, "file-unreadable"),
-     lambda b: {**b.folder(), path("2.25.1000"): b.folder()[path("2.25.1000")][:-3]}),
-    ("cut a file in its file meta", ("file-unreadable",),
-     lambda b: {**b.folder(), path("2.25.1000"): b.folder()[path("2.25.1000")][:200]}),
-    ("a file without a group length", ("file-unreadable",),
-     lambda b: {**b.folder(), "odd.dcm": bytes(128) + b"DICM" + bytes(40)}),
+    ("an empty folder", ("missing",), lambda _: {"notes.txt": b"nothing here"}),
+    (
+        "add an instance",
+        ("extra",),
+        lambda b: {**b.folder(), "series/new.dcm": Instance("2.25.9999", pixels=b"unknown!").file()},
+    ),
+    (
+        "a second copy of an instance",
+        ("duplicate",),
+        lambda b: {**b.folder(), "copy.dcm": b.folder()[path("2.25.1000")]},
+    ),
+    (
+        "a copy that hides a missing one",
+        ("missing", "duplicate"),
+        lambda b: {**_without(b, 1), "copy.dcm": b.folder()[path("2.25.1000")]},
+    ),
+    (
+        "cut a file in its data set",
+        (*_CHANGED, "file-unreadable"),
+        lambda b: {**b.folder(), path("2.25.1000"): b.folder()[path("2.25.1000")][:-3]},
+    ),
+    (
+        "cut a file in its file meta",
+        ("file-unreadable",),
+        lambda b: {**b.folder(), path("2.25.1000"): b.folder()[path("2.25.1000")][:200]},
+    ),
+    (
+        "a file without a group length",
+        ("file-unreadable",),
+        lambda b: {**b.folder(), "odd.dcm": bytes(128) + b"DICM" + bytes(40)},
+    ),
     ("only a magic", ("file-unreadable",), lambda b: {**b.folder(), "odd.dcm": bytes(128) + b"DICM"}),
-    ("append to a file", (*_CHANGED, "file-unreadable"),
-     lambda b: {**b.folder(), path("2.25.1000"): b.folder()[path("2.25.1000")] + b"\0\0"}),
-    ("a sequence without end", ("file-unreadable",),
-     lambda b: {**b.folder(), path("2.25.1000"): _endless(b)}),
+    (
+        "append to a file",
+        (*_CHANGED, "file-unreadable"),
+        lambda b: {**b.folder(), path("2.25.1000"): b.folder()[path("2.25.1000")] + b"\0\0"},
+    ),
+    (
+        "a sequence without end",
+        ("file-unreadable",),
+        lambda b: {**b.folder(), path("2.25.1000"): _endless(b)},
+    ),
     ("the whole of another study", ("extra", "missing"), lambda b: folder_of(b.other)),
-]  # fmt: skip
+]
 
 
 def _endless(bench: Bench) -> bytes:
@@ -82,9 +116,12 @@ def _endless(bench: Bench) -> bytes:
     return data[:end]
 
 
+def _beside(make: Callable[[Bench], Files], *codes: str) -> Make:
+    return lambda bench, _: bench.study_case(make(bench), *codes)
+
+
 for _name, _codes, _make in _TABLE:
-    add(NAMED, f"study: {_name}",
-        lambda bench, _, make=_make, codes=_codes: bench.study_case(make(bench), *codes))  # fmt: skip
+    add(NAMED, f"study: {_name}", _beside(_make, *_codes))
 
 
 @named("study: the receipt of study A with the package B")

@@ -2,12 +2,13 @@
 
 import json
 from base64 import b64encode
+from contextlib import suppress
 from copy import deepcopy
 from typing import Any
 
 from tests.hostile.chance import Chance
 from tests.vectors import signing
-from tests.vectors.mutants import Bench, add, drawn, RANDOM, signers
+from tests.vectors.mutants import RANDOM, Bench, add, drawn, signers
 from tests.vectors.mutants.logs import case as log_case
 from tests.vectors.statements import Document, canonical
 from tests.vectors.world import PROOF, Case, Files
@@ -39,7 +40,11 @@ def edit(document: Document, chance: Chance) -> Document:
         inner[last] = "x"
     else:
         at = chance.randrange(len(value))
-        inner[last] = value[:at] + chance.choice([c for c in "0123456789abcdefXYZ." if c != value[at]]) + value[at + 1 :]
+        inner[last] = (
+            value[:at]
+            + chance.choice([c for c in "0123456789abcdefXYZ." if c != value[at]])
+            + value[at + 1 :]
+        )
     return changed
 
 
@@ -76,7 +81,9 @@ def _bit_envelope(bench: Bench, chance: Chance) -> Case:
 @drawn("a bit of the CMS")
 def _bit_cms(bench: Bench, chance: Chance) -> Case:
     data = bench.first["receipt.p7s"]
-    return bench.case("S", bundle={**bench.first, "receipt.p7s": flipped(data, signer_info(bench), len(data), chance)})
+    return bench.case(
+        "S", bundle={**bench.first, "receipt.p7s": flipped(data, signer_info(bench), len(data), chance)}
+    )
 
 
 add(RANDOM, "a bit of the certificate", signers.certificate_bits)
@@ -116,10 +123,8 @@ def _field_both(bench: Bench, chance: Chance) -> Case:
 def _field_fresh(bench: Bench, chance: Chance) -> Case:
     document = edit(json.loads(bench.first["receipt.json"]), chance)
     files = bench.forger.sign(canonical(document))
-    try:
+    with suppress(KeyError, TypeError):  # what the edit broke cannot be logged
         files = bench.forger.issue(document, 0, 1)
-    except (KeyError, TypeError):
-        pass  # what the edit broke cannot be logged
     return bench.case("S", bundle=files)
 
 
@@ -143,7 +148,9 @@ def _bit_dataset(bench: Bench, chance: Chance) -> Case:
     files = bench.folder()
     name = f"series/{item.uid}.dcm"
     data = files[name]
-    return bench.study_case({**files, name: flipped(data, len(data) - len(item.dataset()), len(data), chance)})
+    return bench.study_case(
+        {**files, name: flipped(data, len(data) - len(item.dataset()), len(data), chance)}
+    )
 
 
 @drawn("a slice of a data set")
@@ -195,7 +202,9 @@ def _leaf_field(bench: Bench, chance: Chance) -> Case:
     name = chance.choice(["receipt", "edition", "stage", "paeSha256", "signer"])
     value = str(leaf[name])
     at = chance.randrange(len(value))
-    leaf[name] = value[:at] + chance.choice([c for c in "0123456789abcdef" if c != value[at]]) + value[at + 1 :]
+    leaf[name] = (
+        value[:at] + chance.choice([c for c in "0123456789abcdef" if c != value[at]]) + value[at + 1 :]
+    )
     from tests.vectors.mutants.logs import _fork, _relogged
 
     return log_case(bench, _relogged(bench, _fork(bench), leaf), "log-leaf")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from tests.hostile.chance import Chance
 from tests.vectors import tree
 from tests.vectors.logs import Log, key_id, note_line, proof_text
-from tests.vectors.mutants import NAMED, Bench, add, named
+from tests.vectors.mutants import NAMED, Bench, Make, add, named
 from tests.vectors.world import PROOF, Case, Files
 
 _FORM, _LEAF, _SIGNATURE = "log-proof", "log-leaf", "log-signature"
@@ -116,12 +116,24 @@ _TABLE: list[tuple[str, tuple[str, ...], Callable[[list[str]], object]]] = [
     ("text behind it", (_FORM,), lambda f: f.append("more")),
     ("no newline at the end", (_FORM,), lambda f: f.pop()),
 ]
-for _name, _codes, _change in _TABLE:
-    add(NAMED, f"log: {_name}",
-        lambda bench, _, change=_change, codes=_codes: case(bench, edited(bench, change), *codes))  # fmt: skip
 
-for _name, _data in [("nothing", b""), ("bytes that are no text", b"\xff\xfe\0"), ("only a magic", b"c2sp.org/tlog-proof@v1\n")]:
-    add(NAMED, f"log: a proof of {_name}", lambda bench, _, data=_data: case(bench, data, _FORM))
+
+def _with_lines(change: Callable[[list[str]], object], *codes: str) -> Make:
+    return lambda bench, _: case(bench, edited(bench, change), *codes)
+
+
+def _bytes(data: bytes) -> Make:
+    return lambda bench, _: case(bench, data, _FORM)
+
+
+for _name, _codes, _change in _TABLE:
+    add(NAMED, f"log: {_name}", _with_lines(_change, *_codes))
+for _name, _data in [
+    ("nothing", b""),
+    ("bytes that are no text", b"\xff\xfe\0"),
+    ("only a magic", b"c2sp.org/tlog-proof@v1\n"),
+]:
+    add(NAMED, f"log: a proof of {_name}", _bytes(_data))
 
 
 def _fork(bench: Bench) -> Log:
@@ -139,17 +151,22 @@ def _document(bench: Bench) -> dict[str, object]:
     return document
 
 
-for _name, _fields in [
+def _logged_with(fields: dict[str, object]) -> Make:
+    return lambda bench, _: case(
+        bench, _relogged(bench, _fork(bench), bench.site.leaf(_document(bench), **fields)), _LEAF
+    )
+
+
+_FIELDS: list[tuple[str, dict[str, object]]] = [
     ("another receipt id", {"receipt": "019df2f7-c0ba-7c08-af65-7f0b4a9905a8"}),
     ("another digest", {"paeSha256": "0" * 64}),
     ("another edition", {"edition": "site"}),
     ("another stage", {"stage": "accepted"}),
     ("another signer", {"signer": "0" * 64}),
     ("a signer that is a number", {"signer": 1}),
-]:
-    add(NAMED, f"log: really logged with {_name}",
-        lambda bench, _, fields=_fields: case(bench, _relogged(
-            bench, _fork(bench), bench.site.leaf(_document(bench), **fields)), _LEAF))  # type: ignore[arg-type]  # fmt: skip
+]
+for _name, _fields in _FIELDS:
+    add(NAMED, f"log: really logged with {_name}", _logged_with(_fields))
 
 
 @named("log: the true proof of another leaf")
@@ -197,9 +214,11 @@ for _name, _into in [
     ("of another number", lambda leaf: leaf.replace(b'"seq":', b'"seq":1')),
     ("that is no JSON", lambda _: b"receipt"),
     ("that is a list", lambda leaf: b"[" + leaf + b"]"),
-    ("whose object is a text", lambda leaf: leaf[: leaf.index(b'"obj":')] + b'"obj":"x"'
-        + leaf[leaf.index(b',"outcome"'):]),
-]:  # fmt: skip
+    (
+        "whose object is a text",
+        lambda leaf: leaf[: leaf.index(b'"obj":')] + b'"obj":"x"' + leaf[leaf.index(b',"outcome"') :],
+    ),
+]:
     add(NAMED, f"log: really logged, a leaf {_name}", _bytes_leaf(_into))
 
 
@@ -221,7 +240,9 @@ def _fresh_named(bench: Bench, _: Chance) -> Case:
 def _fresh_key_id(bench: Bench, _: Chance) -> Case:
     class Forged(Log):
         def sign(self, text: str) -> str:
-            return note_line(real.origin, key_id(real.origin, 1, real.public), self.ed25519.sign(text.encode()))
+            return note_line(
+                real.origin, key_id(real.origin, 1, real.public), self.ed25519.sign(text.encode())
+            )
 
     real, log = bench.site.log, Forged("fresh")
     log.origin = real.origin
@@ -279,10 +300,19 @@ def _stamp_turned(line: str) -> str:
     return f"{dash} {name} {b64encode(data).decode()}"
 
 
-add(NAMED, "log: a cosignature with a bit turned", lambda bench, _: cosigned(bench, _in_note(5, _signature_turned)))
+add(
+    NAMED,
+    "log: a cosignature with a bit turned",
+    lambda bench, _: cosigned(bench, _in_note(5, _signature_turned)),
+)
 add(NAMED, "log: a cosignature of another time", lambda bench, _: cosigned(bench, _in_note(5, _stamp_turned)))
-add(NAMED, "log: a cosignature of another checkpoint", lambda bench, _: cosigned(
-    bench, _in_note(5, lambda _: bench.site.log.checkpoint(2).split("\n")[5])))  # fmt: skip
-add(NAMED, "log: a cosignature cut short", lambda bench, _: cosigned(
-    bench, _in_note(5, lambda line: line[:-8])))  # fmt: skip
-
+add(
+    NAMED,
+    "log: a cosignature of another checkpoint",
+    lambda bench, _: cosigned(bench, _in_note(5, lambda _: bench.site.log.checkpoint(2).split("\n")[5])),
+)
+add(
+    NAMED,
+    "log: a cosignature cut short",
+    lambda bench, _: cosigned(bench, _in_note(5, lambda line: line[:-8])),
+)

@@ -13,7 +13,7 @@ from tests.hostile.chance import Chance
 from tests.vectors import certificates, der
 from tests.vectors.certificates import Odd
 from tests.vectors.keys import P256
-from tests.vectors.mutants import NAMED, Bench, add, named
+from tests.vectors.mutants import NAMED, Bench, Make, add, named
 from tests.vectors.statements import NOW, canonical
 from tests.vectors.world import AT, Case, Files, Site
 from tests.vectors.zips import zipped
@@ -140,9 +140,7 @@ def _by_appliance(bench: Bench, _: Chance) -> Case:
 def _self_signed(bench: Bench, _: Chance) -> Case:
     key = P256(("self",))
     certificate = certificates.appliance(key, bench.site.ca, key, bench.site.name, bench.site.appliance)
-    return bench.case(
-        "S", *_UNKNOWN, bundle=bench.site.sign(bench.first["receipt.json"], key, certificate)
-    )
+    return bench.case("S", *_UNKNOWN, bundle=bench.site.sign(bench.first["receipt.json"], key, certificate))
 
 
 @named("an intermediate is missing")
@@ -183,21 +181,27 @@ def _revoked_issuing(bench: Bench, _: Chance) -> Case:
     return bench.case("S", "key-revoked", bundle=files, trust=site.revoking(site.ca_key.keyid))
 
 
+def _with_file(file: str, data: bytes) -> Make:
+    return lambda bench, _: bench.case("S", "trust-unreadable", trust={**bench.site.trust, file: data})
+
+
 _ENTRY = b'{"keyid":"%s","invalidFrom":"2026-01-01T00:00:00.000Z","reason":"x"}' % (b"a" * 64)
 for _name, _file, _data in [
     ("revoked.json is cut", "revoked.json", b'{"keys":['),
     ("revoked.json has no keys", "revoked.json", b"{}"),
     ("revoked.json has a keyid in capitals", "revoked.json", b'{"keys":[%s]}' % _ENTRY.replace(b"aa", b"AA")),
     ("revoked.json has keys twice", "revoked.json", b'{"keys":[],"keys":[]}'),
-    ("an anchor that is no certificate", "b.pem", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"),
+    (
+        "an anchor that is no certificate",
+        "b.pem",
+        b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+    ),
     ("an anchor file without a certificate", "b.pem", b"hello\n"),
     ("a log key with a wrong key id", "b.vkey", b"lockgate.log/00/1+00000000+AQAA\n"),
     ("a policy of level nine", "policy", b'{"minimumLevel":9}'),
     ("a policy that is no JSON", "policy", b"minimumLevel: 0"),
-]:  # fmt: skip
-    add(NAMED, f"a damaged trust folder: {_name}",
-        lambda bench, _, file=_file, data=_data: bench.case(
-            "S", "trust-unreadable", trust={**bench.site.trust, file: data}))  # fmt: skip
+]:
+    add(NAMED, f"a damaged trust folder: {_name}", _with_file(_file, _data))
 
 
 @named("an anchor that is no CA")
@@ -224,6 +228,7 @@ def certificate_bits(bench: Bench, chance: Chance) -> Case:
     # Behind the outer lengths: a flip there must still leave a certificate to be judged, or none at all.
     data[chance.randrange(4, len(data))] ^= 1 << chance.randrange(8)
     return replace(
-        bench.case("S"), bundles=(zipped({**bench.first, "chain.pem": der.pem("CERTIFICATE", bytes(data))}),),
+        bench.case("S"),
+        bundles=(zipped({**bench.first, "chain.pem": der.pem("CERTIFICATE", bytes(data))}),),
         now=AT,
-    )  # fmt: skip
+    )

@@ -14,7 +14,8 @@ PAGE = Path(__file__).resolve().parents[3] / "deploy/verify/verify.html"
 CHROMIUM = which("chromium") or which("chromium-browser")
 _ASK = """async ([cases]) => {
   const bytes = (text) => Uint8Array.from(atob(text), (char) => char.charCodeAt(0));
-  const map = (files, wrap) => new Map(Object.entries(files).map(([name, data]) => [name, wrap(bytes(data))]));
+  const map = (files, wrap) =>
+    new Map(Object.entries(files).map(([name, data]) => [name, wrap(bytes(data))]));
   const blob = (data) => new Blob([data]);
   const answers = [];
   for (const { bundles, trust, files, now } of cases) {
@@ -22,7 +23,8 @@ _ASK = """async ([cases]) => {
       ? { name: String(at), zip: blob(bytes(bundle)) } : { name: String(at), parts: map(bundle, blob) });
     const study = files && [...map(files, blob)].map(([name, data]) => ({ name, blob: data }));
     const reports = await lockgate.verifyBundles(given, map(trust, (data) => data), study, new Date(now));
-    answers.push(reports.map(({ layers, ok, error }) => [layers, ok, error?.code ?? "", error?.message ?? ""]));
+    answers.push(
+      reports.map(({ layers, ok, error }) => [layers, ok, error?.code ?? "", error?.message ?? ""]));
   }
   return answers;
 }"""

@@ -12,7 +12,7 @@ from tests.vectors.verifiers.parts import parts_of
 from tests.vectors.world import PROOF, Case
 
 _GOPATH = Path("/usr/share/gocode")
-_SOURCE = Path(__file__).with_name("go") / "main.go"
+_SOURCE = Path(__file__).with_name("golang") / "main.go"
 
 
 def available() -> bool:
@@ -37,7 +37,9 @@ def build(folder: Path) -> Path:
 def ask_all(program: Path, cases: list[Case]) -> list[list[Answer]]:
     """An answer for each bundle of each case."""
     asked = [_request(case, bundle) for case in cases for bundle in case.bundles]
-    done = subprocess.run([program], input="".join(asked).encode(), capture_output=True, check=True, timeout=300)
+    done = subprocess.run(
+        [program], input="".join(asked).encode(), capture_output=True, check=True, timeout=300
+    )
     told = iter(done.stdout.decode().splitlines())
     return [[_answer(next(told)) for _ in case.bundles] for case in cases]
 

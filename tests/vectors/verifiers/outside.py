@@ -1,21 +1,21 @@
 """securesystemslib for DSSE and in-toto-attestation for the statement: they see a part of layer S.
 
-What they accept is «not-checked», because they know neither CMS nor certificates nor trust; what they refuse is
-«failed».
+What they accept is «not-checked», because they know neither CMS nor certificates nor trust; what they refuse
+is «failed».
 """
 
 import json
+from hashlib import sha256
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
-from google.protobuf.json_format import ParseError, ParseDict
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from google.protobuf.json_format import ParseDict, ParseError
 from in_toto_attestation.v1 import statement_pb2
 from in_toto_attestation.v1.statement import Statement
 from securesystemslib.dsse import Envelope
 from securesystemslib.exceptions import UnverifiedSignatureError, VerificationError
-from securesystemslib.signer import SSlibKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from hashlib import sha256
+from securesystemslib.signer._key import Key, SSlibKey
 
 from tests.vectors.verifiers import FAILED, LAYERS, NOT_CHECKED, Answer
 from tests.vectors.verifiers.parts import parts_of
@@ -36,7 +36,7 @@ def _answer(parts: Files) -> Answer:
 def _problem(parts: Files) -> str:
     try:
         envelope = Envelope.from_dict(json.loads(parts["receipt.dsse.json"]))
-        keys = [_key(one) for one in x509.load_pem_x509_certificates(parts["chain.pem"])]
+        keys: list[Key] = [_key(one) for one in x509.load_pem_x509_certificates(parts["chain.pem"])]
         envelope.verify(keys, 1)
         document = json.loads(envelope.payload)
         if document["subject"]:  # a closing receipt of nothing delivered has none: in-toto wants one at least

@@ -1,0 +1,1 @@
+"""What receipts cost, beside the hashing that nobody who checks files can do without."""
