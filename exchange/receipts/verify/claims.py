@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from exchange.receipts.verify.envelope import pae
 from exchange.receipts.verify.errors import VerificationError
-from exchange.receipts.verify.strictjson import canonical, list_of, object_of, parse_object, text_of
+from exchange.receipts.verify.strictjson import list_of, object_of, parse_canonical, text_of
 
 STATEMENT_TYPE: Final = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE: Final = "urn:lockgate:exchange-receipt:v1"
@@ -60,8 +60,8 @@ def parse_claims(payload: bytes) -> Receipt:
     Raises:
         VerificationError: `json`, `not-canonical`, `statement`.
     """
-    document = parse_object(payload, "the receipt")
-    if canonical(document) != payload:
+    document, is_canonical = parse_canonical(payload, "the receipt")
+    if not is_canonical:
         raise VerificationError("not-canonical", "the receipt is not in canonical form (RFC 8785)")
     if document.get("_type") != STATEMENT_TYPE or document.get("predicateType") != PREDICATE_TYPE:
         raise VerificationError("statement", "this statement is not an exchange receipt of version 1")

@@ -17,7 +17,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Any, Final
+from typing import Final
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PublicKey
 
 from exchange.receipts.verify.claims import Receipt
 from exchange.receipts.verify.errors import VerificationError
-from exchange.receipts.verify.strictjson import canonical, parse_object
+from exchange.receipts.verify.strictjson import parse_canonical
 
 ED25519: Final = 0x01
 MLDSA44: Final = 0x06
@@ -141,9 +141,8 @@ def _parse(data: bytes) -> _Proof:
 
 def _check_leaf(proof: _Proof, receipt: Receipt, signer: str) -> None:
     try:
-        fields: dict[str, Any] = parse_object(proof.leaf, "the leaf")
-        sound = canonical(fields) == proof.leaf
-    except (VerificationError, RecursionError, UnicodeEncodeError) as error:
+        fields, sound = parse_canonical(proof.leaf, "the leaf")
+    except VerificationError as error:
         raise VerificationError("log-leaf", "the leaf is not canonical JSON") from error
     said = fields.get("obj")
     expected = {

@@ -19,6 +19,15 @@ def parse_object(data: bytes, what: str) -> dict[str, Any]:
     Raises:
         VerificationError: `json`.
     """
+    return parse_canonical(data, what)[0]
+
+
+def parse_canonical(data: bytes, what: str) -> tuple[dict[str, Any], bool]:
+    """As `parse_object`, and whether the bytes are the object's canonical form (RFC 8785).
+
+    Raises:
+        VerificationError: `json`.
+    """
     try:
         value = json.loads(
             data.decode("utf-8"),
@@ -27,14 +36,14 @@ def parse_object(data: bytes, what: str) -> dict[str, Any]:
             parse_constant=_refuse,
             parse_int=_integer,
         )
-        canonical(value)
+        form = canonical(value)
     except VerificationError as error:
         raise VerificationError(error.code, f"{what}: {error.message}") from error
     except (ValueError, RecursionError) as error:
         raise VerificationError("json", f"{what} is not strict JSON") from error
     if not isinstance(value, dict):
         raise VerificationError("json", f"{what} is not a JSON object")
-    return value
+    return value, form == data
 
 
 def canonical(value: object) -> bytes:
@@ -45,19 +54,29 @@ def canonical(value: object) -> bytes:
         RecursionError: It is nested too deeply.
         UnicodeEncodeError: A string has an unpaired surrogate.
     """
-    text = json.dumps(_ordered(value), ensure_ascii=False, separators=(",", ":"))
+    # RFC 8785, 3.2.3, sorts by UTF-16 code units; up to U+FFFF that is how Python sorts.
+    ordered = value if _plain(value) else _ordered(value)
+    text = json.dumps(ordered, ensure_ascii=False, separators=(",", ":"), sort_keys=ordered is value)
     return text.encode("utf-8")
+
+
+def _plain(value: object) -> bool:
+    """Whether all keys are ASCII; refuses what is neither text, integer, list nor object."""
+    if isinstance(value, dict):
+        return all(map(str.isascii, value)) & all([_plain(item) for item in value.values()])
+    if isinstance(value, list):
+        return all([_plain(item) for item in value])
+    if isinstance(value, str) or type(value) is int:
+        return True
+    raise VerificationError("json", "a value is neither text nor an integer")
 
 
 def _ordered(value: object) -> object:
     if isinstance(value, dict):
-        # RFC 8785, 3.2.3: by UTF-16 code units, not code points.
         return {key: _ordered(value[key]) for key in sorted(value, key=_utf16)}
     if isinstance(value, list):
         return [_ordered(item) for item in value]
-    if isinstance(value, str) or type(value) is int:
-        return value
-    raise VerificationError("json", "a value is neither text nor an integer")
+    return value
 
 
 def _utf16(key: str) -> bytes:
