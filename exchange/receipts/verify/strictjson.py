@@ -63,9 +63,9 @@ def canonical(value: object) -> bytes:
 def _plain(value: object) -> bool:
     """Whether all keys are ASCII; refuses what is neither text, integer, list nor object."""
     if isinstance(value, dict):
-        return all(map(str.isascii, value)) & all([_plain(item) for item in value.values()])
+        return all(map(str.isascii, value)) & all(list(map(_plain, value.values())))
     if isinstance(value, list):
-        return all([_plain(item) for item in value])
+        return all(list(map(_plain, value)))
     if isinstance(value, str) or type(value) is int:
         return True
     raise VerificationError("json", "a value is neither text nor an integer")
