@@ -468,6 +468,25 @@ check_cms() {
     ' "$B/cms.text"; then
         refuse S signature-cms 'receipt.p7s is not of the form that it must have'; return 1
     fi
+    # openssl finds the signer's name by meaning (a capital is no difference); it must be the very bytes.
+    signer_name=$(issuer_and_serial) && hexadecimal "$B/in/receipt.p7s" | grep -q "$signer_name" || {
+        refuse S signature-cms 'receipt.p7s names its signer in other bytes than the certificate'; return 1; }
+}
+
+hexadecimal() { od -An -v -tx1 "$1" | tr -d ' \n'; }
+
+issuer_and_serial() { # of the leaf, as they stand side by side in a CMS signer, in hex
+    openssl x509 -in "$B/leaf" -outform DER -out "$B/leaf.der"
+    openssl asn1parse -inform DER -in "$B/leaf.der" | awk -v hex="$(hexadecimal "$B/leaf.der")" '
+        / *[0-9]+:d=2 / {
+            at = $0; sub(/:.*/, "", at)
+            head = $0; sub(/.*hl=/, "", head)
+            size = $0; sub(/.* l= */, "", size)
+            one = substr(hex, 2 * at + 1, 2 * (head + size))
+            if (/INTEGER/ && serial == "") { serial = one; count = 0 }
+            else if (serial != "" && ++count == 2) { print one serial; found = 1; exit }
+        }
+        END { exit !found }'
 }
 
 read_claims() { # names and lines of the claims into $B/claims
