@@ -469,8 +469,10 @@ check_cms() {
         refuse S signature-cms 'receipt.p7s is not of the form that it must have'; return 1
     fi
     # openssl finds the signer's name by meaning (a capital is no difference); it must be the very bytes.
-    signer_name=$(issuer_and_serial) && hexadecimal "$B/in/receipt.p7s" | grep -q "$signer_name" || {
-        refuse S signature-cms 'receipt.p7s names its signer in other bytes than the certificate'; return 1; }
+    signer_name=$(issuer_and_serial)
+    if [ -z "$signer_name" ] || ! hexadecimal "$B/in/receipt.p7s" | grep -q "$signer_name"; then
+        refuse S signature-cms 'receipt.p7s names its signer in other bytes than the certificate'; return 1
+    fi
 }
 
 hexadecimal() { od -An -v -tx1 "$1" | tr -d ' \n'; }

@@ -281,6 +281,22 @@ def _value(element: bytes) -> bytes:
     return element[2 + size :]
 
 
+@named("CMS that names its signer in other capitals")
+def _capitals(bench: Bench, _: Chance) -> Case:
+    """RFC 5280 compares names without regard to case, and openssl does; nobody signed this change."""
+    head, found, tail = bench.first[P7S].rpartition(b"Lockgate site CA")
+    assert found
+    return bench.case("S", "signature-cms", bundle={**bench.first, P7S: head + b"LOCKGATE site CA" + tail})
+
+
+@named("a key id that is no key's, beside the right one, and CMS by nobody")
+def _stranger(bench: Bench, _: Chance) -> Case:
+    signatures = [signing.signed(bench.first[PAYLOAD], key) for key in (bench.forger.key, bench.site.key)]
+    envelope = signing.envelope(bench.first[PAYLOAD], signatures)
+    cms = signing.detached(bench.first[PAYLOAD], bench.forger.key, [bench.forger.certificate])
+    return bench.case("S", "signature-cms", bundle={**bench.first, ENVELOPE: envelope, P7S: cms})
+
+
 @named("replace the reviewer's signature by the appliance's")
 def _reviewer(bench: Bench, _: Chance) -> Case:
     reviewer = P256(("reviewer",))
