@@ -20,8 +20,9 @@ VALID, NOT_VALID, UNREADABLE = 0, 1, 2
 
 def verify(
     bundles: Annotated[
-        list[Path], typer.Argument(metavar="BUNDLE…", help="*.receipt.zip files, or their unpacked folders.")
-    ],
+        list[Path] | None,
+        typer.Argument(metavar="BUNDLE…", help="*.receipt.zip files, or their unpacked folders."),
+    ] = None,
     files: Annotated[
         Path | None, typer.Option("--files", metavar="DIR", help="Folder with the study's DICOM files.")
     ] = None,
@@ -49,6 +50,10 @@ def verify(
             "--html", metavar="FILE", help="Write a page to file besides: readable, with the receipts inside."
         ),
     ] = None,
+    page: Annotated[
+        Path | None,
+        typer.Option("--page", metavar="FILE", help="Write out the offline page that checks receipts."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a bundle and line.")] = False,
 ) -> None:
     """Check receipts offline: the signature, the signer, the files, and how receipts follow one another.
@@ -62,6 +67,8 @@ def verify(
       lockgate verify --trust trust/ --files study/ --html verified.html study/receipts/*.receipt.zip
 
       lockgate verify --json 0190….receipt.zip
+
+      lockgate verify --page verify.html
     """
     import json
     from datetime import UTC, datetime
@@ -70,6 +77,12 @@ def verify(
     from exchange.receipts.verify.errors import VerificationError
     from exchange.receipts.verify.verifier import Report, Request, verify_bundles
 
+    if page is not None:
+        _write_tool(page)
+    if not bundles:
+        if page is not None:
+            return
+        raise typer.BadParameter("name at least one receipt, or --page FILE", param_hint="BUNDLE…")
     try:
         anchors = anchors_of(trust)
         request = Request(anchors, datetime.now(UTC), files, allow_extra=allow_extra, level=level)
@@ -85,6 +98,14 @@ def verify(
     if codes & UNREADABLE_CODES:
         raise typer.Exit(UNREADABLE)
     raise typer.Exit(NOT_VALID if codes else VALID)
+
+
+def _write_tool(target: Path) -> None:
+    """The page for those who have no Lockgate: a browser is enough, no network is used."""
+    from agent.config.shipped import shipped
+    from exchange.durable import write_file
+
+    write_file(target, shipped("deploy/verify/verify.html").read_bytes(), 0o644)
 
 
 def _write_page(

@@ -10,8 +10,11 @@ import pytest
 
 from scripts import verify_page
 from tests.vectors.mutants import Bench
+from tests.vectors.statements import Author
+from tests.vectors.studies import Instance
 from tests.vectors.verifiers import browser
-from tests.vectors.world import Case, World
+from tests.vectors.world import Case, Site, World, folder_of
+from tests.vectors.zips import zipped
 
 needs_chromium = pytest.mark.skipif(browser.CHROMIUM is None, reason="no chromium on this machine")
 
@@ -85,6 +88,28 @@ def test_a_person_sees_what_is_wrong(tmp_path: Path) -> None:
         assert "Not valid" in text
         assert "the pixels of instance 2.25.1000 were changed" in text
         assert page.locator("tr.failed").count() == 1
+
+
+@needs_chromium
+def test_a_large_file_is_read_in_slices(tmp_path: Path) -> None:
+    """Beyond one slice the page hashes with its own SHA-256; no slice is larger than 4 MiB."""
+    site, item = Site(), Instance("2.25.1", pixels=bytes(range(256)) * (36 << 10))
+    bundle = site.issue(Author().write("deidentified", [item]))
+    case = Case("large", (zipped(bundle),), site.trust, folder_of([item]))
+    with browser.chromium() as page:
+        page.evaluate(
+            """() => {
+              const read = Blob.prototype.arrayBuffer;
+              globalThis.largest = 0;
+              Blob.prototype.arrayBuffer = function () {
+                globalThis.largest = Math.max(globalThis.largest, this.size);
+                return read.call(this);
+              };
+            }"""
+        )
+        (answers,) = browser.ask_all(page, [case])
+        assert answers[0].ok, answers
+        assert page.evaluate("() => globalThis.largest") == 4 << 20
 
 
 @needs_chromium

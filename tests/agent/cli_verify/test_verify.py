@@ -147,6 +147,13 @@ def test_level_not_reached(world: World) -> None:
     assert run("--trust", world.trust, "--level", "9", world.bundles[0])[0] == 2
 
 
+def test_the_offline_page_is_written_out(tmp_path: Path) -> None:
+    page = tmp_path / "verify.html"
+    assert run("--page", str(page)) == (0, "")
+    assert page.read_bytes() == (Path(__file__).parents[3] / "deploy/verify/verify.html").read_bytes()
+    assert run()[0] == 2
+
+
 def test_help_has_examples() -> None:
     code, output = run("--help")
     assert code == 0
