@@ -13,20 +13,27 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 
-from exchange.receipts.verify.claims import parse_claims
-from exchange.receipts.verify.cms import check_detached
-from exchange.receipts.verify.container import parse_bundle
-from exchange.receipts.verify.envelope import parse_chain, parse_envelope
-from exchange.receipts.verify.errors import VerificationError
-from exchange.receipts.verify.log import check_logged, parse_vkey
-from exchange.receipts.verify.strictjson import parse_object
-from exchange.receipts.verify.trust import parse_trust
-from exchange.receipts.verify.verifier import check_consistent
-from tests.hostile.chance import Chance
-from tests.vectors.world import PROOF, World
-from tests.vectors.zips import zipped
+try:
+    import atheris
+except ImportError:
+    atheris = None
+
+# Only what is fuzzed is instrumented: the cryptographic library and the standard library are not on trial.
+with nullcontext() if atheris is None else atheris.instrument_imports(include=["exchange.receipts.verify"]):
+    from exchange.receipts.verify.claims import parse_claims
+    from exchange.receipts.verify.cms import check_detached
+    from exchange.receipts.verify.container import parse_bundle
+    from exchange.receipts.verify.envelope import parse_chain, parse_envelope
+    from exchange.receipts.verify.errors import VerificationError
+    from exchange.receipts.verify.log import check_logged, parse_vkey
+    from exchange.receipts.verify.strictjson import parse_object
+    from exchange.receipts.verify.trust import parse_trust
+    from exchange.receipts.verify.verifier import check_consistent
+    from tests.hostile.chance import Chance
+    from tests.vectors.world import PROOF, World
+    from tests.vectors.zips import zipped
 
 MEMORY = 1 << 30  # bytes of address space beyond what is mapped at the start
 ONE_INPUT = 10  # seconds
@@ -104,10 +111,7 @@ def mutate_for(name: str, seconds: float, seed: int) -> None:
 
 def guide_for(name: str, seconds: float, seed: int) -> None:
     """Coverage-guided, a child's main; libFuzzer ends the process itself."""
-    import atheris
-
     target, good = targets()[name]
-    atheris.instrument_all()
 
     def one(data: bytes) -> None:
         # Half of the inputs begin from a good one: random bytes never get past a signature.
@@ -126,12 +130,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     asked = parser.parse_args()
     names = list(targets())
-    try:
-        import atheris  # noqa: F401
-
-        work = guide_for
-    except ImportError:
-        work = mutate_for
+    work = mutate_for if atheris is None else guide_for
     sys.stdout.write(f"{len(names)} parsers, {asked.seconds / len(names):.0f} s each, {work.__name__}\n")
     sys.stdout.flush()
     failed = []
