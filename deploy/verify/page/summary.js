@@ -81,7 +81,7 @@ function removed(group) {
 function pixels(group) {
   if (!isObject(group.pixel)) return words(group.pixels);
   const { regions, instances, reviewedByHuman } = group.pixel;
-  return words(`${counted(regions, "region")} blackened in ${counted(instances, "instance")}`, `reviewed by a person: ${reviewedByHuman}`);
+  return words(`${counted(regions, "region")} removed in ${counted(instances, "instance")}`, `reviewed by a person: ${reviewedByHuman}`);
 }
 
 function proved(group, identity) {
